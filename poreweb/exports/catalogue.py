@@ -1,0 +1,95 @@
+"""A run and its verdicts to the columns of the catalogue."""
+
+from collections import defaultdict
+from typing import Any
+
+from astropy.table import Table
+
+from poreweb.review.models import Verdict
+from poreweb.review.queries import with_state
+from poreweb.tracks import rows
+from poreweb.tracks.models import Feature, Run
+from processing.export import CATALOGUE_COLUMNS, catalogue_table
+from processing.lineage import EventOf, apply_verdicts, build_lineage
+
+
+def build_catalogue(run: Run) -> Table:
+    """One row per feature of the run, in order of frame and label."""
+    reviewed = _reviewed_tracks(run)
+    parents, children = _relatives(run)
+    columns: dict[str, list[Any]] = {name: [] for name in CATALOGUE_COLUMNS}
+    features = (
+        Feature.objects.filter(segmentation__run=run)
+        .select_related("track", "segmentation__frame")
+        .order_by("segmentation__index", "label")
+    )
+    times: dict[int, tuple[str, str]] = {}
+    for feature in features.iterator(chunk_size=2000):
+        frame = feature.segmentation.frame
+        if frame.pk not in times:
+            times[frame.pk] = frame.t_rec, frame.utc.isoformat(timespec="seconds")
+        track = feature.track
+        known = {
+            "harpnum": run.patch.harpnum,
+            "t_rec": times[frame.pk][0],
+            "utc": times[frame.pk][1],
+            "frame": feature.segmentation.index,
+            "track": track.number if track else 0,
+            "lineage": track.lineage if track else 0,
+            "reviewed_track": reviewed.get(feature.pk, 0),
+            "parent_tracks": "+".join(map(str, sorted(parents[track.pk]))) if track else "",
+            "child_tracks": "+".join(map(str, sorted(children[track.pk]))) if track else "",
+        }
+        for name, values in columns.items():
+            values.append(known[name] if name in known else getattr(feature, name))
+    return catalogue_table(columns, provenance=provenance(run))
+
+
+def provenance(run: Run) -> dict[str, Any]:
+    """What it takes to make the same file again."""
+    return {
+        "title": f"Pores of HARP {run.patch.harpnum}, Poreweb run {run.number}",
+        "harpnum": run.patch.harpnum,
+        "noaa_ars": run.patch.noaa_ars,
+        "series": "hmi.sharp_cea_720s",
+        "run": run.number,
+        "parameters": run.parameters,
+        "code_version": run.code_version,
+        "input_sha256": run.input_hash,
+        "run_finished": run.finished_at.isoformat(timespec="seconds") if run.finished_at else "",
+        "frames": run.segmentations.count(),
+        "verdicts": Verdict.objects.filter(event__run=run).count(),
+        "grid": "working grid: half the native CEA pixel" if run.chain_parameters.factor == 2 else "native CEA pixel",
+        "credit": "Data courtesy of NASA/SDO and the HMI science team.",
+    }
+
+
+def _reviewed_tracks(run: Run) -> dict[int, int]:
+    """Track number of each feature once rejected events have lost their links."""
+    rejected = [
+        EventOf(
+            event.kind,
+            event.index,
+            tuple(feature.pk for feature in event.parents.all()),
+            tuple(feature.pk for feature in event.children.all()),
+        )
+        for event in with_state(run.events.prefetch_related("parents", "children")).filter(state=Verdict.Choice.REJECT)
+    ]
+    nodes, frame_indices = rows.nodes_of(run)
+    links = apply_verdicts(rows.links_of(run), rejected)
+    lineage = build_lineage(nodes, links, n_frames=len(frame_indices))
+    return {pk: track.number for track in lineage.tracks for pk in track.ids}
+
+
+def _relatives(run: Run) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+    """Numbers of the tracks before and after each track (by its key), from the links between tracks."""
+    parents: dict[int, set[int]] = defaultdict(set)
+    children: dict[int, set[int]] = defaultdict(set)
+    between = run.links.exclude(earlier__track=None).exclude(later__track=None).values_list(
+        "earlier__track_id", "earlier__track__number", "later__track_id", "later__track__number"
+    )  # fmt: skip
+    for earlier, earlier_number, later, later_number in between:
+        if earlier != later:
+            parents[later].add(earlier_number)
+            children[earlier].add(later_number)
+    return parents, children

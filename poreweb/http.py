@@ -1,0 +1,37 @@
+"""What all views share."""
+
+from typing import TypeVar
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from django_htmx.middleware import HtmxDetails
+
+from poreweb.people.models import Team
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+class Request(HttpRequest):
+    """A request of someone who is signed in; LoginRequiredMiddleware sees to that."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+def get_visible(queryset: "QuerySet[AnyModel]", user: User, pk: int) -> AnyModel:
+    """The row, if it belongs to one of the user's teams; otherwise 404, as if it did not exist."""
+    return get_object_or_404(queryset.visible_to(user), pk=pk)  # type: ignore[attr-defined]
+
+
+def must_write(user: User, team: Team) -> None:
+    """Refuse a member who may only look."""
+    if not may_write(user, team):
+        raise PermissionDenied(f"You may look at what {team} does, but not change it; a lead can make you a reviewer.")
+
+
+def may_write(user: User, team: Team) -> bool:
+    """Whether the user is more than a viewer in the team."""
+    return Team.objects.writable_by(user).filter(pk=team.pk).exists()

@@ -1,0 +1,124 @@
+"""What a patch page draws: light curves, the timeline's events, the sparkline."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Q, Sum
+
+from poreweb.exports.models import Export
+from poreweb.observations.models import Patch
+from poreweb.review.queries import STATES, with_state
+from poreweb.tracks.models import Run, Segmentation
+from processing.figures import EventMark, LightCurve, light_curves
+from processing.fits import SEGMENTS
+from processing.timekeys import CADENCE_S, EPOCH, format_t_rec, utc_of
+
+# The kinds a person is asked about; births and deaths are many and seldom doubtful.
+REVIEW_KINDS = ("merge", "split", "gap")
+
+
+def review_events(run: Run) -> Any:
+    """The run's events that people judge, with their state."""
+    return with_state(run.events.filter(kind__in=REVIEW_KINDS))
+
+
+def light_curve_rows(run: Run) -> list[dict[str, Any]]:
+    """One row per processed frame: T_REC, UTC, pores, area (Mm2), flux of each polarity (Mx)."""
+    positive, negative = Q(features__flux_mx__gt=0), Q(features__flux_mx__lt=0)
+    rows = (
+        run.segmentations.filter(state=Segmentation.State.DONE)
+        .annotate(
+            t_rec_s=F("frame__t_rec_s"),
+            area_mm2=Sum("features__area_mm2", default=0.0),
+            positive=Sum("features__flux_mx", filter=positive, default=0.0),
+            negative=Sum("features__flux_mx", filter=negative, default=0.0),
+        )
+        .order_by("index")
+        .values("index", "t_rec_s", "n_features", "area_mm2", "positive", "negative")
+    )
+    return [
+        {
+            **row,
+            "t_rec": format_t_rec(row["t_rec_s"]),
+            "utc": utc_of(row["t_rec_s"]),
+            "positive_20": row["positive"] / 1e20,
+            "negative_20": row["negative"] / 1e20,
+        }
+        for row in rows
+    ]
+
+
+def timeline_json(patch: Patch, run: Run | None) -> str:
+    """The light-curve figure as plotly's JSON; without a run its curves are empty."""
+    rows = light_curve_rows(run) if run else []
+    times: list[datetime] = []
+    columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
+    for before, row in zip([None, *rows[:-1]], rows, strict=True):
+        if before and row["t_rec_s"] - before["t_rec_s"] > CADENCE_S:  # a None breaks the line
+            times.append(_tai(before["t_rec_s"] + CADENCE_S))
+            for values in columns.values():
+                values.append(None)
+        times.append(_tai(row["t_rec_s"]))
+        for name, values in columns.items():
+            values.append(row[name])
+    held = list(patch.frames.order_by("t_rec_s").values_list("t_rec_s", flat=True))
+    half = timedelta(seconds=CADENCE_S / 2)
+    gaps = [
+        (_tai(first) + half, _tai(second) - half)
+        for first, second in zip(held[:-1], held[1:], strict=True)
+        if second - first > CADENCE_S
+    ]
+    curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
+    marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows})
+    text = light_curves(curve, gaps=gaps, events=marks).to_json()
+    assert text is not None
+    return text
+
+
+def _marks(run: Run, t_rec_s: dict[int, int]) -> list[EventMark]:
+    return [
+        EventMark(_tai(t_rec_s[event.index]), event.kind, STATES[event.state], f"{event.kind} in frame {event.index}")
+        for event in review_events(run)
+        if event.index in t_rec_s
+    ]
+
+
+def _tai(t_rec_s: int) -> datetime:
+    return EPOCH + timedelta(seconds=t_rec_s)
+
+
+def sparkline(run: Run) -> str:
+    """Points of an SVG polyline, 100 by 24, of the total area over the frames."""
+    areas = list(
+        run.segmentations.filter(state=Segmentation.State.DONE)
+        .order_by("index")
+        .annotate(area=Sum("features__area_mm2", default=0.0))
+        .values_list("area", flat=True)
+    )
+    if len(areas) < 2:
+        return ""
+    top = max(areas) or 1.0
+    return " ".join(f"{100 * k / (len(areas) - 1):.1f},{23 - 22 * area / top:.1f}" for k, area in enumerate(areas))
+
+
+def missing_segments(patch: Patch) -> list[tuple[str, int]]:
+    """(segment, number of frames without it) for the segments that are not complete."""
+    n_frames = patch.frames.count()
+    held = Counter(
+        dict(
+            patch.frames.filter(raw_files__conflict=False)
+            .values_list("raw_files__segment")
+            .annotate(n=Count("pk", distinct=True))
+            .order_by()
+        )
+    )
+    return [(segment, n_frames - held[segment]) for segment in SEGMENTS if held[segment] < n_frames]
+
+
+def latest_exports(run: Run) -> list[Export]:
+    """The newest export of each kind."""
+    newest: dict[str, Export] = {}
+    for export in run.exports.all():
+        newest.setdefault(export.kind, export)
+    return [newest[kind] for kind in Export.Kind.values if kind in newest]

@@ -1,0 +1,43 @@
+"""Background steps. Each takes a primary key and may safely run twice."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from poreweb import storage
+from poreweb.observations import actions, archive
+from poreweb.observations.models import Ingest
+from poreweb.observations.unpack import Found, unpack
+from poreweb.work.tasks import perform
+
+SAVE_EVERY = 25
+
+
+def run_ingest(ingest_id: int) -> None:
+    """Read a delivery's files, keep the good ones, and say what was wrong with the others."""
+    perform(Ingest, ingest_id, _ingest_upload)
+
+
+def _ingest_upload(ingest: Ingest) -> None:
+    folder = archive.incoming_folder(ingest.pk)
+    with ExitStack() as stack:
+        paths = [
+            (str(name), stack.enter_context(storage.local_copy(f"{folder}/{number:05d}")))
+            for number, name in enumerate(ingest.names)
+        ]
+        ingest_paths(ingest, paths)
+    storage.remove(folder)
+
+
+def ingest_paths(ingest: Ingest, paths: list[tuple[str, Path]]) -> actions.IngestReport:
+    """Read files, folders and archives, one file in memory at a time."""
+    report = actions.IngestReport()
+    for item in unpack(paths):
+        if isinstance(item, Found):
+            actions.take_file(item.read, item.name, team=ingest.team, ingest=ingest, report=report)
+        elif item.kind != "ignored":
+            report.n_refused += 1
+            report.say("refused", item.reason)
+        if report.n_read % SAVE_EVERY == 0:
+            actions.save_report(ingest, report)
+    actions.save_report(ingest, report)
+    return report

@@ -1,0 +1,100 @@
+"""Maps as the browser takes them: 16-bit codes with offset and scale, coloured there."""
+
+import gzip
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from poreweb.observations.archive import read_frame
+from poreweb.observations.models import Frame
+from poreweb.tracks import archive
+from poreweb.tracks.models import Run, Segmentation
+from processing.errors import FrameError
+from processing.fits import SEGMENTS
+from processing.reduce import flatten
+
+_HEADER = struct.Struct("<4sIIIdd")
+_N_CODES = 65535  # codes 1 to 65535; 0 is "no data"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What the viewer offers: key, words, unit, colour map, limits shown first, and limits that can be chosen."""
+
+    key: str
+    label: str
+    unit: str
+    colormap: str
+    limits: tuple[float, float]
+    range: tuple[float, float]
+
+    def as_dict(self) -> dict[str, object]:
+        """For the manifest."""
+        return {**self.__dict__, "limits": list(self.limits), "range": list(self.range)}
+
+
+LAYERS = (
+    Layer("enhanced", "Enhanced", "I / quiet Sun", "grey", (0.2, 1.2), (0.0, 1.6)),
+    Layer("contrast", "Contrast", "I / quiet Sun", "grey", (0.2, 1.2), (0.0, 1.6)),
+    Layer("continuum", "Continuum", "DN/s", "grey", (10_000, 70_000), (0, 90_000)),
+    Layer("Br", "Br", "G", "diverging", (-1500, 1500), (-4000, 4000)),
+    Layer("Bt", "Bt", "G", "diverging", (-1500, 1500), (-4000, 4000)),
+    Layer("Bp", "Bp", "G", "diverging", (-1500, 1500), (-4000, 4000)),
+    Layer("bitmap", "Bitmap", "", "categories", (0, 34), (0, 34)),
+)
+OF_RUN = ("enhanced", "labels")
+KEYS = tuple(layer.key for layer in LAYERS) + ("labels",)
+
+
+def pack(codes: np.ndarray, *, factor: int, offset: float, scale: float) -> bytes:
+    """Header and codes (uint16, ny x nx, south first), compressed; value = offset + scale * code."""
+    header = _HEADER.pack(b"PWL1", codes.shape[0], codes.shape[1], factor, offset, scale)
+    return gzip.compress(header + codes.astype("<u2").tobytes(), compresslevel=1, mtime=0)
+
+
+def pack_values(values: np.ndarray, *, factor: int) -> bytes:
+    """Spread the finite values over the codes; NaN becomes code 0."""
+    finite = np.isfinite(values)
+    low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 1.0)
+    scale = (high - low) / (_N_CODES - 1) or 1.0
+    codes = np.zeros(values.shape, np.uint16)
+    codes[finite] = np.rint((values[finite].astype(np.float64) - low) / scale) + 1
+    return pack(codes, factor=factor, offset=low - scale, scale=scale)
+
+
+def read_layer(frame: Frame, run: Run | None, key: str) -> bytes:
+    """
+    One layer of one frame, packed.
+
+    Raises
+    ------
+    FrameError
+        If the segment is missing, or the run has nothing for this frame.
+    """
+    if key in OF_RUN:
+        return _read_of_run(frame, run, key)
+    if key == "contrast":
+        patch_frame = read_frame(frame, ("continuum",))
+        return pack_values(flatten(patch_frame.need("continuum"), patch_frame.geometry).contrast, factor=1)
+    if key == "bitmap":
+        # 0 in the bitmap means "no data", as code 0 does
+        return pack(read_frame(frame, ("bitmap",)).need("bitmap"), factor=1, offset=0, scale=1)
+    if key not in SEGMENTS:
+        raise FrameError(f"there is no layer {key!r}")
+    return pack_values(read_frame(frame, (key,)).need(key), factor=1)
+
+
+def _read_of_run(frame: Frame, run: Run | None, key: str) -> bytes:
+    if run is None:
+        raise FrameError("this layer needs a run")
+    segmentation = run.segmentations.filter(frame=frame).first()
+    if segmentation is None or segmentation.state == Segmentation.State.WAITING:
+        raise FrameError(f"{run} has not processed {frame.t_rec}")
+    if segmentation.state == Segmentation.State.FAILED:
+        raise FrameError(segmentation.reason)
+    factor = run.chain_parameters.factor
+    if key == "labels":
+        return pack(archive.read_labels(run, segmentation.index), factor=factor, offset=0, scale=1)
+    step = archive.CONTRAST_STEP
+    return pack(archive.read_contrast_codes(run, segmentation.index), factor=factor, offset=-step, scale=step)

@@ -1,0 +1,86 @@
+"""All that the frame viewer must know before it fetches an image."""
+
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Any
+
+from django.urls import reverse
+
+from poreweb.observations.layers import LAYERS
+from poreweb.observations.models import Frame, Patch
+from poreweb.review.queries import with_state
+from poreweb.tracks.models import Run, Segmentation
+from processing.errors import FrameError
+from processing.timekeys import CADENCE_S, format_t_rec
+
+
+def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
+    """Frames, gaps, events, layers and addresses, in plain values."""
+    frames = list(patch.frames.order_by("t_rec_s"))
+    place = {frame.pk: index for index, frame in enumerate(frames)}
+    held = defaultdict(list)
+    for frame_id, segment in frames_segments(patch):
+        held[frame_id].append(segment)
+    found = {} if run is None else {item.frame_id: item for item in run.segmentations.all()}
+    query = "" if run is None else f"?run={run.pk}"
+    base = reverse("observations:viewer", args=[patch.pk]).removesuffix("viewer/")
+    return {
+        "patch": {"harpnum": patch.harpnum, "title": str(patch)},
+        "run": None if run is None else {"id": run.pk, "number": run.number},
+        "events_url": None if run is None else reverse("review:events", args=[run.pk]),
+        "layers": [layer.as_dict() for layer in LAYERS],
+        "frames": [_frame(frame, index, held[frame.pk], found.get(frame.pk)) for index, frame in enumerate(frames)],
+        "gaps": _gaps(frames),
+        "events": [] if run is None else _events(run, {item.index: place[pk] for pk, item in found.items()}),
+        "layer_url": f"{base}frames/{{id}}/{{layer}}.bin{query}",
+        "features_url": f"{base}frames/{{id}}/features.json{query}",
+    }
+
+
+def frames_segments(patch: Patch) -> list[tuple[int, str]]:
+    """(frame key, segment) of every raw file in use."""
+    files = patch.frames.filter(raw_files__conflict=False)
+    return list(files.values_list("pk", "raw_files__segment"))
+
+
+def _frame(frame: Frame, index: int, segments: list[str], found: Segmentation | None) -> dict[str, Any]:
+    layers = list(segments)
+    if "continuum" in segments:
+        layers.append("contrast")
+    if found is not None and found.state == Segmentation.State.DONE:
+        layers += ["enhanced", "labels"]
+    try:
+        geometry = asdict(frame.geometry)
+    except FrameError:
+        geometry = None
+    return {
+        "id": frame.pk,
+        "index": index,
+        "t_rec": frame.t_rec,
+        "t_rec_s": frame.t_rec_s,
+        "utc": frame.utc.isoformat(" ", timespec="seconds"),
+        "shape": [frame.ny, frame.nx],
+        "quality": frame.quality,
+        "segments": layers,
+        "failed": found.reason if found is not None else "",
+        "geometry": geometry,
+    }
+
+
+def _gaps(frames: list[Frame]) -> list[dict[str, Any]]:
+    gaps = []
+    for index in range(len(frames) - 1):
+        missing = range(frames[index].t_rec_s + CADENCE_S, frames[index + 1].t_rec_s, CADENCE_S)
+        if missing:
+            # a patch seen again months later is one gap, not ten thousand names
+            gaps.append({"after": index, "missing": len(missing), "t_recs": [format_t_rec(s) for s in missing[:20]]})
+    return gaps
+
+
+def _events(run: Run, place: dict[int, int]) -> list[dict[str, Any]]:
+    shown = with_state(run.events.filter(kind__in=("merge", "split", "gap")))
+    return [
+        {"id": event.pk, "kind": event.kind, "frame": place[event.index], "state": event.state,
+         "url": event.get_absolute_url()}
+        for event in shown if event.index in place
+    ]  # fmt: skip

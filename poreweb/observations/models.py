@@ -1,0 +1,144 @@
+"""What we hold: patches, their frames, the raw files, and how they came in."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import User
+from django.db import models
+from django.urls import reverse
+
+from poreweb.observations.signals import ingest_done
+from poreweb.people.models import Team
+from poreweb.work.models import Task
+from processing.geometry import CeaGeometry
+from processing.timekeys import format_t_rec, missing_slots, utc_of
+
+
+class PatchQuerySet(models.QuerySet["Patch"]):
+    """Questions about patches."""
+
+    def visible_to(self, user: User) -> "PatchQuerySet":
+        """Patches of the user's teams."""
+        return self.filter(team__in=Team.objects.of(user))
+
+
+class Patch(models.Model):
+    """A HARP as one team holds it."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="patches")
+    harpnum = models.PositiveIntegerField("HARP number")
+    noaa_ars = models.CharField("NOAA active regions", max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PatchQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "harpnum"], name="one_patch_per_team_and_harp")]
+        ordering = ["-created_at", "harpnum"]
+        verbose_name_plural = "patches"
+
+    def __str__(self) -> str:
+        return f"HARP {self.harpnum}"
+
+    def get_absolute_url(self) -> str:
+        """Address of its page."""
+        return reverse("observations:patch", args=[self.pk])
+
+    def gaps(self) -> list[int]:
+        """T_REC (TAI seconds) of the slots between its first and last frame that are missing."""
+        return missing_slots(list(self.frames.values_list("t_rec_s", flat=True)))
+
+
+class Frame(models.Model):
+    """A patch at one T_REC. TAI is the key; UTC is only shown."""
+
+    patch = models.ForeignKey(Patch, on_delete=models.CASCADE, related_name="frames")
+    t_rec_s = models.BigIntegerField("T_REC, TAI seconds since 1993-01-01")
+    quality = models.BigIntegerField("QUALITY bits", null=True)
+    ny = models.PositiveIntegerField()
+    nx = models.PositiveIntegerField()
+    mu_min = models.FloatField(null=True)
+    mu_max = models.FloatField(null=True)
+    cards = models.JSONField("header cards its segments share", default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patch", "t_rec_s"], name="one_frame_per_t_rec")]
+        ordering = ["patch", "t_rec_s"]
+
+    def __str__(self) -> str:
+        return f"{self.patch} at {self.t_rec}"
+
+    @property
+    def t_rec(self) -> str:
+        """The slot time in header notation, TAI."""
+        return format_t_rec(self.t_rec_s)
+
+    @property
+    def utc(self) -> datetime:
+        """The slot time in UTC, without zone."""
+        return utc_of(self.t_rec_s)
+
+    @property
+    def geometry(self) -> CeaGeometry:
+        """Of the native grid; raises FrameError when the cards do not tell."""
+        return CeaGeometry.from_header(self.cards)
+
+
+class RawFile(models.Model):
+    """
+    One segment's file, kept exactly as received under its SHA-256.
+
+    Different bytes for the same segment of the same record are all kept; the first
+    one received is used, the others are marked as conflicts.
+    """
+
+    frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="raw_files")
+    segment = models.CharField(max_length=20)
+    sha256 = models.CharField(max_length=64, db_index=True)
+    size = models.PositiveBigIntegerField()
+    name = models.CharField(max_length=255)
+    bare = models.BooleanField("header without cards", default=False)
+    conflict = models.BooleanField(default=False)
+    ingest = models.ForeignKey("Ingest", on_delete=models.SET_NULL, null=True, related_name="raw_files")
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["frame", "segment", "sha256"], name="same_bytes_once")]
+        ordering = ["frame", "segment", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Ingest(Task):
+    """One delivery of files: an upload in the browser, or a folder given on the command line."""
+
+    job_function: ClassVar[str] = "poreweb.observations.jobs.run_ingest"
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="ingests")
+    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
+    names = models.JSONField("names of the files as sent", default=list)
+    run_after = models.BooleanField("process afterwards", default=True)
+    n_read = models.PositiveIntegerField(default=0)
+    n_new = models.PositiveIntegerField(default=0)
+    n_duplicate = models.PositiveIntegerField(default=0)
+    n_conflict = models.PositiveIntegerField(default=0)
+    n_refused = models.PositiveIntegerField(default=0)
+    report: Any = models.JSONField("sentences about single files", default=list)
+    patches = models.ManyToManyField(Patch, related_name="ingests")
+
+    class Meta(Task.Meta):
+        abstract = False
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Delivery {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        """Address of its page."""
+        return reverse("observations:ingest", args=[self.pk])
+
+    def when_done(self) -> None:
+        """Tell who wants to process what came in."""
+        if self.n_new:
+            ingest_done.send(type(self), ingest=self)

@@ -1,0 +1,185 @@
+"""HTTP in, HTTP out: patches, the frame viewer and uploads."""
+
+from django.db.models import Count, Max, Min, Q
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_http_methods
+
+from poreweb.exports.models import Export
+from poreweb.http import Request, get_visible, may_write
+from poreweb.observations import actions, charts, layers, thumbnails
+from poreweb.observations.forms import UploadForm
+from poreweb.observations.manifest import viewer_manifest
+from poreweb.observations.models import Frame, Ingest, Patch
+from poreweb.people.models import Team
+from poreweb.review.queries import PENDING
+from poreweb.tracks.forms import RunForm
+from poreweb.tracks.models import Feature, Link, Run
+from poreweb.tracks.progress import progress_of
+from processing.errors import FitsError, FrameError
+from processing.timekeys import CADENCE_S, format_t_rec
+
+
+@require_GET
+def home(request: Request) -> HttpResponse:
+    """All patches of the user's teams, and what is being done."""
+    patches = Patch.objects.visible_to(request.user).select_related("team")
+    patches = patches.annotate(
+        n_frames=Count("frames"), first_s=Min("frames__t_rec_s"), last_s=Max("frames__t_rec_s")
+    ).prefetch_related("runs")
+    rows = []
+    is_busy = False
+    for patch in patches:
+        runs = list(patch.runs.all())
+        latest = runs[0] if runs else None
+        done = next((run for run in runs if run.state == Run.State.DONE), None)
+        progress = progress_of(latest) if latest else None
+        is_busy |= progress is not None and progress.is_running
+        to_judge = 0 if done is None else charts.review_events(done).filter(state=PENDING).count()
+        rows.append({
+            "patch": patch,
+            "last_frame": patch.frames.order_by("t_rec_s").last(),
+            "first": format_t_rec(patch.first_s) if patch.n_frames else "",
+            "last": format_t_rec(patch.last_s) if patch.n_frames else "",
+            "n_expected": (patch.last_s - patch.first_s) // CADENCE_S + 1 if patch.n_frames else 0,
+            "run": latest,
+            "progress": progress,
+            "done": done,
+            "n_to_judge": to_judge,
+            "sparkline": charts.sparkline(done) if done else "",
+        })  # fmt: skip
+    context = {
+        "rows": rows,
+        "ingests": Ingest.objects.filter(team__in=Team.objects.of(request.user))[:5],
+        "can_upload": Team.objects.writable_by(request.user).exists(),
+        "has_team": Team.objects.of(request.user).exists(),
+        "is_busy": is_busy,
+    }
+    template = "observations/_patch_table.html" if request.htmx else "observations/home.html"
+    return render(request, template, context)
+
+
+@require_GET
+def patch_page(request: Request, pk: int) -> HttpResponse:
+    """One patch: its timeline, light curves, runs and downloads."""
+    patch = get_visible(Patch.objects.select_related("team"), request.user, pk)
+    runs = list(patch.runs.select_related("created_by").annotate(n_tracks=Count("tracks", distinct=True)))
+    run = _chosen_run(request, patch)
+    frames = patch.frames.aggregate(
+        n=Count("pk"), first=Min("t_rec_s"), last=Max("t_rec_s"), mu_min=Min("mu_min"), mu_max=Max("mu_max")
+    )
+    gaps = patch.gaps()
+    context = {
+        "patch": patch,
+        "runs": runs,
+        "run": run,
+        "frames": frames,
+        "first": format_t_rec(frames["first"]) if frames["n"] else "",
+        "last": format_t_rec(frames["last"]) if frames["n"] else "",
+        "gaps": [format_t_rec(slot) for slot in gaps[:50]],
+        "n_gaps": len(gaps),
+        "n_expected": frames["n"] + len(gaps),
+        "last_frame": patch.frames.order_by("t_rec_s").last(),
+        "n_conflicts": patch.frames.filter(raw_files__conflict=True).distinct().count(),
+        "missing": charts.missing_segments(patch),
+        "figure": charts.timeline_json(patch, run),
+        "curve_rows": charts.light_curve_rows(run) if run else [],
+        "exports": charts.latest_exports(run) if run else [],
+        "kinds": Export.Kind,
+        "form": RunForm(),
+        "can_write": may_write(request.user, patch.team),
+    }
+    return render(request, "observations/patch.html", context)
+
+
+@require_GET
+def viewer(request: Request, pk: int) -> HttpResponse:
+    """The frame viewer."""
+    patch = get_visible(Patch.objects.all(), request.user, pk)
+    run = _chosen_run(request, patch)
+    context = {"patch": patch, "run": run, "manifest": viewer_manifest(patch, run)}
+    return render(request, "observations/viewer.html", context)
+
+
+@require_GET
+@cache_control(private=True, max_age=86400)
+def layer(request: Request, pk: int, frame_id: int, key: str) -> HttpResponse:
+    """One layer of one frame, packed (see `layers.pack`); a sentence with status 404 when there is none."""
+    patch = get_visible(Patch.objects.all(), request.user, pk)
+    frame = get_object_or_404(Frame, pk=frame_id, patch=patch)
+    if key not in layers.KEYS:
+        return HttpResponse(f"There is no layer {key}.", status=404, content_type="text/plain")
+    try:
+        body = layers.read_layer(frame, _chosen_run(request, patch), key)
+    except (FitsError, FrameError) as problem:
+        return HttpResponse(str(problem), status=404, content_type="text/plain")
+    return HttpResponse(body, content_type="application/octet-stream", headers={"Content-Encoding": "gzip"})
+
+
+@require_GET
+def features(request: Request, pk: int, frame_id: int) -> HttpResponse:
+    """What the run found in one frame, and what it is linked to."""
+    patch = get_visible(Patch.objects.all(), request.user, pk)
+    frame = get_object_or_404(Frame, pk=frame_id, patch=patch)
+    run = _chosen_run(request, patch)
+    found = Feature.objects.filter(segmentation__run=run, segmentation__frame=frame).select_related("track")
+    links = Link.objects.filter(Q(earlier__in=found) | Q(later__in=found)).values_list("earlier_id", "later_id")
+    names = ("label", "row", "col", "area_mm2", "flux_mx", "mu", "bz_g", "b_g", "lon_deg", "lat_deg", "flags")
+    listed = [
+        {
+            "id": feature.pk,
+            "track": feature.track.number if feature.track else None,
+            "next": [later for earlier, later in links if earlier == feature.pk],
+            "previous": [earlier for earlier, later in links if later == feature.pk],
+            **{name: getattr(feature, name) for name in names},
+        }
+        for feature in found
+    ]
+    return JsonResponse({"features": listed})
+
+
+@require_GET
+@cache_control(private=True, max_age=86400)
+def thumbnail(request: Request, pk: int, frame_id: int) -> HttpResponse:
+    """A small picture of one frame."""
+    patch = get_visible(Patch.objects.all(), request.user, pk)
+    frame = get_object_or_404(Frame, pk=frame_id, patch=patch)
+    try:
+        return HttpResponse(thumbnails.thumbnail_png(frame), content_type="image/png")
+    except (FitsError, FrameError) as problem:
+        return HttpResponse(str(problem), status=404, content_type="text/plain")
+
+
+@require_http_methods(["GET", "POST"])
+def upload(request: Request) -> HttpResponse:
+    """Send files. The page's script shows how far they are; without it the form works as it is."""
+    form = UploadForm(request.POST or None, request.FILES or None, user=request.user)
+    if request.method == "POST" and form.is_valid():
+        ingest = actions.receive_upload(
+            form.cleaned_data["records"],
+            team=form.cleaned_data["team"],
+            user=request.user,
+            run_after=form.cleaned_data["run_after"],
+        )
+        return redirect(ingest)
+    context = {"form": form, "can_upload": Team.objects.writable_by(request.user).exists()}
+    return render(request, "observations/upload.html", context)
+
+
+@require_GET
+def ingest_page(request: Request, pk: int) -> HttpResponse:
+    """What became of a delivery; asks for itself again while it is being read."""
+    ingest = get_object_or_404(Ingest.objects.filter(team__in=Team.objects.of(request.user)), pk=pk)
+    runs = Run.objects.filter(patch__in=ingest.patches.all(), created_at__gte=ingest.created_at)
+    context = {"ingest": ingest, "patches": ingest.patches.all(), "runs": runs.select_related("patch")}
+    template = "observations/_ingest.html" if request.htmx else "observations/ingest.html"
+    return render(request, template, context)
+
+
+def _chosen_run(request: Request, patch: Patch) -> Run | None:
+    """The run that the address names; else the newest one that is done; else the newest; else None."""
+    asked = request.GET.get("run", "")
+    if asked.isdigit():
+        return get_object_or_404(Run, pk=int(asked), patch=patch)
+    return patch.runs.filter(state=Run.State.DONE).first() or patch.runs.first()

@@ -1,0 +1,19 @@
+"""Teams in the staff pages."""
+
+from django.contrib import admin
+
+from poreweb.people.models import Membership, Team
+
+
+class MembershipInline(admin.TabularInline):
+    """Members of the team at hand."""
+
+    model = Membership
+    extra = 1
+
+
+@admin.register(Team)
+class TeamAdmin(admin.ModelAdmin):
+    """A team and its members."""
+
+    inlines = [MembershipInline]

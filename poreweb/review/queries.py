@@ -1,0 +1,27 @@
+"""Events with the state that people have given them."""
+
+from typing import Any
+
+from django.db.models import F, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from poreweb.review.models import Verdict
+from poreweb.tracks.models import Event
+
+# An event's state is the newest verdict on it; without one it is pending.
+PENDING = "pending"
+STATES = {PENDING: "pending", **{choice.value: str(choice.label) for choice in Verdict.Choice}}
+
+
+def with_state(events: "QuerySet[Event]") -> Any:
+    """
+    Add ``state``, ``judged_by`` and ``judged_at`` to events.
+
+    A queryset of events; typed loosely, as annotations are not part of a model's type.
+    """
+    newest = Verdict.objects.filter(event=OuterRef("pk")).order_by("-given_at", "-pk")
+    return events.annotate(
+        state=Coalesce(Subquery(newest.values("choice")[:1]), Value(PENDING)),
+        judged_by=Subquery(newest.annotate(name=F("reviewer__username")).values("name")[:1]),
+        judged_at=Subquery(newest.values("given_at")[:1]),
+    )

@@ -1,0 +1,184 @@
+"""Every change to runs and what they find."""
+
+import hashlib
+import json
+import subprocess
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+import poreweb
+from poreweb.observations.models import Ingest, Patch, RawFile
+from poreweb.tracks import rows
+from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
+from poreweb.tracks.signals import run_done
+from poreweb.work.models import Task
+from poreweb.work.tasks import dispatch
+from processing.chain import FrameResult
+from processing.errors import ParameterError
+from processing.lineage import Lineage, Node
+from processing.parameters import ChainParameters
+from processing.track import Link as LinkOf
+
+# A run whose failed frames are more than this share is not to be trusted as a series.
+MAX_FAILED_SHARE = 0.2
+
+
+@cache
+def code_version() -> str:
+    """The version, and the commit where the source tree has one."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=5, check=True,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return poreweb.__version__
+    return f"{poreweb.__version__}+{commit}"
+
+
+def write_log(run: Run, text: str) -> None:
+    """Add a line to a run's log."""
+    RunLog.objects.create(run=run, text=text)
+
+
+@transaction.atomic
+def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = None, parent: Run | None = None) -> Run:
+    """
+    Snapshot the patch's frames and queue the chain on them.
+
+    Raises
+    ------
+    ParameterError
+        If the patch holds no frame.
+    """
+    frames = list(patch.frames.order_by("t_rec_s"))
+    if not frames:
+        raise ParameterError(f"{patch} holds no frame to process")
+    Patch.objects.select_for_update().get(pk=patch.pk)  # so that two runs never take one number
+    latest = patch.runs.aggregate(latest=Max("number"))["latest"] or 0
+    run = Run.objects.create(
+        patch=patch, number=latest + 1, parent=parent, parameters=parameters.as_dict(), code_version=code_version(),
+        input_hash=input_hash(patch, parameters), created_by=user,
+    )  # fmt: skip
+    Segmentation.objects.bulk_create(
+        [Segmentation(run=run, frame=frame, index=index) for index, frame in enumerate(frames)], batch_size=500
+    )
+    step = settings.BATCH_FRAMES
+    for first in range(0, len(frames), step):
+        last = min(first + step, len(frames)) - 1
+        dispatch(Batch.objects.create(run=run, kind=Batch.Kind.FRAMES, first=first, last=last))
+    write_log(run, f"Run {run.number} started on {len(frames)} frames with code {run.code_version}.")
+    return run
+
+
+def input_hash(patch: Patch, parameters: ChainParameters) -> str:
+    """SHA-256 over the raw files that a run reads and its parameters: equal hashes give equal results."""
+    digest = hashlib.sha256(json.dumps(parameters.as_dict(), sort_keys=True).encode())
+    files = RawFile.objects.filter(frame__patch=patch, conflict=False).order_by("frame__t_rec_s", "segment", "pk")
+    for t_rec_s, segment, sha256 in files.values_list("frame__t_rec_s", "segment", "sha256"):
+        digest.update(f"{t_rec_s} {segment} {sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def process_ingest(ingest: Ingest, **_: Any) -> None:
+    """Start the default chain on the patches of a delivery, when that was asked for."""
+    if ingest.run_after:
+        for patch in ingest.patches.all():
+            start_run(patch, ChainParameters(), user=ingest.user)
+
+
+@transaction.atomic
+def store_frame_result(segmentation: Segmentation, result: FrameResult) -> None:
+    """Replace what was found in one frame before."""
+    segmentation.features.all().delete()
+    features = rows.feature_rows(segmentation, result.features)
+    Feature.objects.bulk_create(features, batch_size=200)
+    segmentation.state, segmentation.reason = Segmentation.State.DONE, ""
+    segmentation.quiet_sun, segmentation.seconds = result.quiet_sun, result.seconds
+    segmentation.n_features = len(features)
+    segmentation.save()
+
+
+@transaction.atomic
+def mark_failed(segmentation: Segmentation, reason: str) -> None:
+    """Keep why a frame cannot be processed; the run goes on."""
+    segmentation.state, segmentation.reason = Segmentation.State.FAILED, reason
+    segmentation.save(update_fields=["state", "reason"])
+    write_log(segmentation.run, f"Frame {segmentation.frame.t_rec} failed: {reason}.")
+
+
+@transaction.atomic
+def store_lineage(
+    run: Run, links: list[LinkOf], lineage: Lineage, *, frame_indices: list[int], nodes: list[Node]
+) -> None:
+    """Replace the run's links, tracks and events."""
+    rows.save_lineage(run, links, lineage, frame_indices, nodes)
+    write_log(run, f"{len(lineage.tracks)} tracks, {len(links)} links and {len(lineage.events)} events.")
+
+
+def advance(run: Run) -> None:
+    """Take the step that is due when a batch has ended. Called in the transaction that ended it."""
+    run = Run.objects.select_for_update().get(pk=run.pk)
+    if run.state != Run.State.RUNNING or run.batches.filter(state__in=Task.OPEN).exists():
+        return
+    failed = run.batches.filter(state=Task.State.FAILED)
+    tracking = run.batches.filter(kind=Batch.Kind.TRACK).first()
+    n_failed, n_all = run.segmentations.filter(state=Segmentation.State.FAILED).count(), run.segmentations.count()
+    if failed.exists():
+        first = failed.first()
+        assert first is not None
+        _end(run, Run.State.FAILED, f"{first.get_kind_display()} failed: {first.error}")
+    elif n_failed > MAX_FAILED_SHARE * n_all:
+        reason = run.segmentations.filter(state=Segmentation.State.FAILED).values_list("reason", flat=True)[0]
+        _end(run, Run.State.FAILED, f"{n_failed} of {n_all} frames failed; the first one because {reason}.")
+    elif tracking is None:
+        write_log(run, f"{n_all - n_failed} of {n_all} frames measured; tracking.")
+        dispatch(Batch.objects.create(run=run, kind=Batch.Kind.TRACK, first=0, last=n_all - 1))
+    else:
+        _end(run, Run.State.DONE)
+        run_done.send(Run, run=run)
+
+
+def _end(run: Run, state: Run.State, error: str = "") -> None:
+    run.state, run.error, run.finished_at = state, error, timezone.now()
+    run.save(update_fields=["state", "error", "finished_at"])
+    write_log(run, f"Run {state.label}. {error}".strip())
+
+
+@transaction.atomic
+def cancel_run(run: Run) -> bool:
+    """Stop a run: its waiting batches are dropped, a working one ends after its frame. False if it had ended."""
+    run = Run.objects.select_for_update().get(pk=run.pk)
+    if run.state != Run.State.RUNNING:
+        return False
+    run.batches.filter(state__in=Task.OPEN).update(state=Task.State.CANCELLED, finished_at=timezone.now())
+    _end(run, Run.State.CANCELLED)
+    return True
+
+
+@transaction.atomic
+def retry_run(run: Run) -> bool:
+    """Queue again what failed or was cancelled; frames already measured are kept. False if there is nothing."""
+    run = Run.objects.select_for_update().get(pk=run.pk)
+    if run.state not in (Run.State.FAILED, Run.State.CANCELLED):
+        return False
+    run.state, run.error, run.finished_at = Run.State.RUNNING, "", None
+    run.save(update_fields=["state", "error", "finished_at"])
+    write_log(run, "Retried.")
+    failed_frames = run.segmentations.filter(state=Segmentation.State.FAILED)
+    again = set(failed_frames.values_list("index", flat=True))
+    failed_frames.update(state=Segmentation.State.WAITING, reason="")
+    for batch in run.batches.all():
+        holds_failed = batch.kind == Batch.Kind.FRAMES and any(batch.first <= index <= batch.last for index in again)
+        if holds_failed or batch.state in (Task.State.FAILED, Task.State.CANCELLED):
+            batch.state, batch.attempts, batch.error, batch.finished_at = Task.State.WAITING, 0, "", None
+            batch.save(update_fields=["state", "attempts", "error", "finished_at"])
+            dispatch(batch)
+    advance(run)
+    return True

@@ -1,0 +1,266 @@
+"""What the machine found. Written only by jobs; a rerun makes new rows, nothing is overwritten."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import User
+from django.db import models
+from django.urls import reverse
+
+from poreweb.observations.models import Frame, Patch
+from poreweb.people.models import Team
+from poreweb.work.models import Task
+from processing.flags import FeatureFlag
+from processing.parameters import ChainParameters
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    """Questions about runs."""
+
+    def visible_to(self, user: User) -> "RunQuerySet":
+        """Runs on patches of the user's teams."""
+        return self.filter(patch__team__in=Team.objects.of(user))
+
+
+class Run(models.Model):
+    """The chain on one patch with one set of parameters."""
+
+    class State(models.TextChoices):
+        """Where a run stands."""
+
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    patch = models.ForeignKey(Patch, on_delete=models.CASCADE, related_name="runs")
+    number = models.PositiveIntegerField("number within the patch")
+    parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="reruns")
+    parameters: Any = models.JSONField(default=dict)
+    code_version = models.CharField(max_length=60)
+    input_hash = models.CharField("SHA-256 over the input files and parameters", max_length=64)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING, db_index=True)
+    error = models.TextField(blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["patch", "number"], name="run_number_once_per_patch")]
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"Run {self.number} of {self.patch}"
+
+    def get_absolute_url(self) -> str:
+        """Address of its page."""
+        return reverse("tracks:run", args=[self.pk])
+
+    @property
+    def chain_parameters(self) -> ChainParameters:
+        """The parameters as the science code takes them."""
+        return ChainParameters.from_dict(self.parameters)
+
+
+class RunLog(models.Model):
+    """One line of a run's log."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log")
+    at = models.DateTimeField(auto_now_add=True)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Batch(Task):
+    """A stretch of a run's frames, or the joining step after all of them."""
+
+    class Kind(models.TextChoices):
+        """What the batch does."""
+
+        FRAMES = "frames", "reduce to measure"
+        TRACK = "track", "track"
+
+    job_function: ClassVar[str] = "poreweb.tracks.jobs.run_batch"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="batches")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    first = models.PositiveIntegerField("index of its first frame", default=0)
+    last = models.PositiveIntegerField("index of its last frame", default=0)
+
+    class Meta(Task.Meta):
+        abstract = False
+        constraints = [models.UniqueConstraint(fields=["run", "kind", "first"], name="one_batch_per_stretch")]
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.first}-{self.last} of {self.run}"
+
+    def when_done(self) -> None:
+        """Go on with the run when this was its last open batch."""
+        from poreweb.tracks import actions
+
+        actions.advance(self.run)
+
+    def when_failed(self) -> None:
+        """Say so in the log, then go on or stop."""
+        from poreweb.tracks import actions
+
+        actions.write_log(self.run, f"{self.get_kind_display()} {self.first}-{self.last} failed: {self.error}")
+        actions.advance(self.run)
+
+
+class Segmentation(models.Model):
+    """What one run made of one frame; ``index`` is the frame's place in the run's arrays."""
+
+    class State(models.TextChoices):
+        """Where a frame stands."""
+
+        WAITING = "waiting", "waiting"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="segmentations")
+    frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="segmentations")
+    index = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    reason = models.TextField("why it failed", blank=True)
+    quiet_sun = models.FloatField("quiet-Sun level, DN/s at disk centre", null=True)
+    n_features = models.PositiveIntegerField(default=0)
+    seconds: Any = models.JSONField("time of each stage", default=dict)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "frame"], name="one_segmentation_per_frame"),
+            models.UniqueConstraint(fields=["run", "index"], name="one_segmentation_per_index"),
+        ]
+        ordering = ["run", "index"]
+
+    def __str__(self) -> str:
+        return f"{self.run}, frame {self.index}"
+
+
+class Track(models.Model):
+    """An unbranched chain of links."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tracks")
+    number = models.PositiveIntegerField()
+    lineage = models.PositiveIntegerField("number of its lineage")
+    first_index = models.PositiveIntegerField()
+    last_index = models.PositiveIntegerField()
+    n_features = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="track_number_once_per_run")]
+        ordering = ["run", "number"]
+
+    def __str__(self) -> str:
+        return f"Track {self.number}"
+
+
+class Feature(models.Model):
+    """One labelled region in one frame. Rows and columns are of the run's working grid, from 0."""
+
+    segmentation = models.ForeignKey(Segmentation, on_delete=models.CASCADE, related_name="features")
+    track = models.ForeignKey(Track, on_delete=models.SET_NULL, null=True, related_name="features")
+    label = models.PositiveIntegerField()
+    row = models.FloatField()
+    col = models.FloatField()
+    lon_deg = models.FloatField("Carrington longitude")
+    lat_deg = models.FloatField("latitude")
+    tx_arcsec = models.FloatField("helioprojective Tx", null=True)
+    ty_arcsec = models.FloatField("helioprojective Ty", null=True)
+    mu = models.FloatField(null=True)
+    area_px = models.PositiveIntegerField()
+    area_mm2 = models.FloatField()
+    area_msh = models.FloatField()
+    area_projected_mm2 = models.FloatField()
+    intensity_mean = models.FloatField()
+    intensity_min = models.FloatField()
+    bx_g = models.FloatField(null=True)
+    by_g = models.FloatField(null=True)
+    bz_g = models.FloatField(null=True)
+    b_g = models.FloatField("mean of the field's magnitude", null=True)
+    b_max_g = models.FloatField(null=True)
+    flux_mx = models.FloatField(null=True)
+    major_mm = models.FloatField()
+    minor_mm = models.FloatField()
+    orientation_deg = models.FloatField()
+    flags = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["segmentation", "label"], name="label_once_per_frame")]
+        ordering = ["segmentation", "label"]
+
+    def __str__(self) -> str:
+        return f"Feature {self.label} of frame {self.segmentation.index}"
+
+    @property
+    def on_edge(self) -> bool:
+        """Whether it touches the border or a pixel without data."""
+        return bool(self.flags & FeatureFlag.ON_EDGE)
+
+
+class Link(models.Model):
+    """One edge of the lineage, from a feature to one in a later frame."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="links")
+    earlier = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="links_out")
+    later = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="links_in")
+    cost = models.FloatField()
+    overlap = models.FloatField("shared pixels over the smaller area")
+    distance_mm = models.FloatField()
+    skipped = models.PositiveSmallIntegerField("frames held between the two", default=0)
+    probability = models.FloatField("not known to this tracker", null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["earlier", "later"], name="one_link_per_pair")]
+        ordering = ["run", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.earlier_id} to {self.later_id}"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Questions about events."""
+
+    def visible_to(self, user: User) -> "EventQuerySet":
+        """Events of the user's teams."""
+        return self.filter(run__patch__team__in=Team.objects.of(user))
+
+
+class Event(models.Model):
+    """Something that happened to features: many parents, many children."""
+
+    class Kind(models.TextChoices):
+        """What can happen to features; the words of `processing.lineage.EVENT_KINDS`."""
+
+        MERGE = "merge", "merge"
+        SPLIT = "split", "split"
+        GAP = "gap", "gap"
+        APPEAR = "appear", "appear"
+        DISAPPEAR = "disappear", "disappear"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    index = models.PositiveIntegerField("frame at which it is seen")
+    parents = models.ManyToManyField(Feature, related_name="ending_events")
+    children = models.ManyToManyField(Feature, related_name="starting_events")
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "kind", "index"])]
+        ordering = ["run", "index", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} in frame {self.index} of {self.run}"
+
+    def get_absolute_url(self) -> str:
+        """Address of its page."""
+        return reverse("review:event", args=[self.pk])

@@ -1,0 +1,110 @@
+"""Between the science code's tables and this app's rows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from astropy.table import QTable
+
+from poreweb.tracks import archive
+from poreweb.tracks.models import Event, Feature, Link, Run, Segmentation, Track
+from processing.lineage import Lineage, Node
+from processing.track import DetectedFrame
+from processing.track import Link as LinkOf
+
+# Column of the feature table -> field of the row; units are in the field's name.
+COLUMNS = {
+    "label": "label", "row": "row", "col": "col", "lon": "lon_deg", "lat": "lat_deg", "tx": "tx_arcsec",
+    "ty": "ty_arcsec", "mu": "mu", "area_px": "area_px", "area": "area_mm2", "area_msh": "area_msh",
+    "area_projected": "area_projected_mm2", "intensity_mean": "intensity_mean", "intensity_min": "intensity_min",
+    "bx": "bx_g", "by": "by_g", "bz": "bz_g", "b": "b_g", "b_max": "b_max_g", "flux": "flux_mx",
+    "major": "major_mm", "minor": "minor_mm", "orientation": "orientation_deg", "flags": "flags",
+}  # fmt: skip
+
+
+def feature_rows(segmentation: Segmentation, table: QTable) -> list[Feature]:
+    """Unsaved features of one frame; NaN becomes NULL."""
+    columns = {field: getattr(table[name], "value", table[name]).tolist() for name, field in COLUMNS.items()}
+    rows = []
+    for values in zip(*columns.values(), strict=True):
+        known = {name: None if value != value else value for name, value in zip(columns, values, strict=True)}
+        rows.append(Feature(segmentation=segmentation, **known))
+    return rows
+
+
+def detected_frames(run: Run) -> Iterator[DetectedFrame]:
+    """The features of every frame that was processed, in order of T_REC."""
+    for segmentation in processed(run):
+        found = list(segmentation.features.order_by("label").values_list("pk", "row", "col", "area_px"))
+        ids, row, col, area = (np.array(column) for column in zip(*found, strict=True)) if found else (np.zeros(0),) * 4
+        yield DetectedFrame(
+            segmentation.frame.t_rec_s,
+            ids.astype(np.int64),
+            row,
+            col,
+            area,
+            archive.read_labels(run, segmentation.index),
+        )
+
+
+def processed(run: Run) -> list[Segmentation]:
+    """The frames of a run that did not fail, in order of T_REC."""
+    done = run.segmentations.filter(state=Segmentation.State.DONE)
+    return list(done.select_related("frame").order_by("index"))
+
+
+def nodes_of(run: Run) -> tuple[list[Node], list[int]]:
+    """The run's features for the lineage (frame = place among the processed ones), and those places' indices."""
+    place = {segmentation.index: k for k, segmentation in enumerate(processed(run))}
+    features = Feature.objects.filter(segmentation__run=run).order_by("segmentation__index", "label")
+    nodes = [
+        Node(feature.pk, place[feature.segmentation.index], feature.on_edge)
+        for feature in features.select_related("segmentation").only("flags", "segmentation__index")
+    ]
+    return nodes, list(place)
+
+
+def links_of(run: Run) -> list[LinkOf]:
+    """The run's links as the science code takes them."""
+    rows = run.links.values_list("earlier_id", "later_id", "cost", "overlap", "distance_mm", "skipped")
+    return [LinkOf(*row) for row in rows]
+
+
+def save_lineage(run: Run, links: list[LinkOf], lineage: Lineage, frame_indices: list[int], nodes: list[Node]) -> None:
+    """Replace the run's links, tracks and events. Call within a transaction."""
+    for stale in (run.links, run.events, run.tracks):
+        stale.all().delete()
+    Link.objects.bulk_create(
+        (
+            Link(run=run, earlier_id=link.earlier, later_id=link.later, cost=link.cost, overlap=link.overlap,
+                 distance_mm=link.distance_mm, skipped=link.skipped)
+            for link in links
+        ),
+        batch_size=500,
+    )  # fmt: skip
+    index_of = {node.id: frame_indices[node.frame] for node in nodes}
+    tracks = Track.objects.bulk_create(
+        [
+            Track(run=run, number=track.number, lineage=track.lineage, first_index=index_of[track.ids[0]],
+                  last_index=index_of[track.ids[-1]], n_features=len(track.ids))
+            for track in lineage.tracks
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    members = [Feature(pk=pk, track=row) for row, track in zip(tracks, lineage.tracks, strict=True) for pk in track.ids]
+    Feature.objects.bulk_update(members, ["track"], batch_size=400)
+    events = Event.objects.bulk_create(
+        [Event(run=run, kind=event.kind, index=frame_indices[event.frame]) for event in lineage.events], batch_size=500
+    )
+    for through, ends in ((Event.parents.through, "parents"), (Event.children.through, "children")):
+        _save_ends(through, events, [getattr(event, ends) for event in lineage.events])
+
+
+def _save_ends(through: Any, events: list[Event], ends: list[tuple[int, ...]]) -> None:
+    """Join events to their parents or children."""
+    pairs = [
+        through(event_id=event.pk, feature_id=feature_id)
+        for event, feature_ids in zip(events, ends, strict=True)
+        for feature_id in feature_ids
+    ]
+    through.objects.bulk_create(pairs, batch_size=500)

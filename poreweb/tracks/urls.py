@@ -1,0 +1,13 @@
+"""Addresses of runs."""
+
+from django.urls import path
+
+from poreweb.tracks import views
+
+app_name = "tracks"
+urlpatterns = [
+    path("patches/<int:patch_id>/runs/", views.start, name="start"),
+    path("runs/<int:pk>/", views.run_page, name="run"),
+    path("runs/<int:pk>/cancel/", views.cancel, name="cancel"),
+    path("runs/<int:pk>/retry/", views.retry, name="retry"),
+]

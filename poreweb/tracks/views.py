@@ -1,0 +1,78 @@
+"""HTTP in, HTTP out: runs."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from poreweb.exports.models import Export
+from poreweb.http import Request, get_visible, may_write, must_write
+from poreweb.observations.charts import latest_exports, review_events
+from poreweb.observations.models import Patch
+from poreweb.review.queries import PENDING
+from poreweb.tracks import actions
+from poreweb.tracks.forms import RunForm, described
+from poreweb.tracks.models import Run, Segmentation
+from poreweb.tracks.progress import progress_of
+from processing.errors import ParameterError
+
+LOG_TAIL = 12
+
+
+@require_GET
+def run_page(request: Request, pk: int) -> HttpResponse:
+    """One run: stages, log, parameters, results; its upper part asks for itself again while it runs."""
+    run = get_visible(Run.objects.select_related("patch__team", "parent", "created_by"), request.user, pk)
+    context = {
+        "run": run,
+        "progress": progress_of(run),
+        "log": reversed(run.log.order_by("-pk")[:LOG_TAIL]),
+        "failed_frames": run.segmentations.filter(state=Segmentation.State.FAILED).select_related("frame")[:50],
+        "exports": latest_exports(run),
+        "kinds": Export.Kind,
+        "can_write": may_write(request.user, run.patch.team),
+        "n_events": review_events(run).count(),
+        "n_to_judge": review_events(run).filter(state=PENDING).count(),
+        "n_tracks": run.tracks.count(),
+    }
+    if request.htmx:
+        return render(request, "tracks/_run_state.html", context)
+    context["parameters"] = described(run.parameters, run.parent.parameters if run.parent else None)
+    context["form"] = RunForm(initial=run.parameters)
+    return render(request, "tracks/run.html", context)
+
+
+@require_POST
+def start(request: Request, patch_id: int) -> HttpResponse:
+    """Start a run on a patch, or rerun one (``parent``) with other parameters."""
+    patch = get_visible(Patch.objects.select_related("team"), request.user, patch_id)
+    must_write(request.user, patch.team)
+    asked = request.POST.get("parent", "")
+    parent = patch.runs.filter(pk=int(asked)).first() if asked.isdigit() else None
+    form = RunForm(request.POST)
+    if form.is_valid():
+        try:
+            return redirect(actions.start_run(patch, form.parameters, user=request.user, parent=parent))
+        except ParameterError as problem:
+            form.add_error(None, f"{problem}.")
+    return render(request, "tracks/run_form.html", {"patch": patch, "parent": parent, "form": form})
+
+
+@require_POST
+def cancel(request: Request, pk: int) -> HttpResponse:
+    """Stop a run."""
+    run = get_visible(Run.objects.select_related("patch__team"), request.user, pk)
+    must_write(request.user, run.patch.team)
+    if not actions.cancel_run(run):
+        messages.info(request, "The run had already ended.")
+    return redirect(run)
+
+
+@require_POST
+def retry(request: Request, pk: int) -> HttpResponse:
+    """Queue again what failed or was cancelled."""
+    run = get_visible(Run.objects.select_related("patch__team"), request.user, pk)
+    must_write(request.user, run.patch.team)
+    if not actions.retry_run(run):
+        messages.info(request, "There is nothing to retry in this run.")
+    return redirect(run)

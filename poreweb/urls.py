@@ -1,0 +1,14 @@
+"""Addresses of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("poreweb.observations.urls")),
+    path("", include("poreweb.tracks.urls")),
+    path("", include("poreweb.review.urls")),
+    path("", include("poreweb.exports.urls")),
+    path("accounts/", include("poreweb.people.urls")),
+    path("staff/queues/", include("django_rq.urls")),
+    path("staff/", admin.site.urls),
+]

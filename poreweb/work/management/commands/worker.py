@@ -1,0 +1,27 @@
+"""manage.py worker: one RQ worker."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import connections
+from django_rq.workers import get_worker
+
+from poreweb.work.services import wait_for_redis
+
+
+class Command(BaseCommand):
+    """Work on queues until told to stop. Start as many as there are cores to spare."""
+
+    help = "Work on queues until told to stop (SIGTERM ends it after the job in hand)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Which queues."""
+        parser.add_argument("queues", nargs="*", default=["quick", "science"], help="in order of preference")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Wait for Redis, then work."""
+        wait_for_redis()
+        worker = get_worker(*options["queues"])
+        connections.close_all()
+        worker.work(logging_level="INFO" if options["verbosity"] > 1 else "WARNING")

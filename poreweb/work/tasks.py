@@ -1,0 +1,135 @@
+"""Every change of a task's state: dispatch, claim, finish, and the return of what a dead worker held."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import django_rq
+import redis
+from django.apps import apps
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.registry import StartedJobRegistry
+
+from poreweb.work.models import Task
+from processing.errors import PorewebError
+
+log = logging.getLogger(__name__)
+MAX_ATTEMPTS = 6
+# A row is dispatched on commit; only one that has waited longer than that can have been lost.
+GRACE = timedelta(seconds=10)
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+def dispatch(task: Task) -> None:
+    """
+    Put a waiting task on its queue once the current transaction is committed.
+
+    When Redis cannot be reached the row stays waiting, and the reconciler dispatches it.
+    """
+    model = type(task)
+    transaction.on_commit(lambda: _enqueue(model, task.pk))
+
+
+def _enqueue(model: type[Task], pk: int) -> None:
+    changed = model._default_manager.filter(pk=pk, state__in=Task.OPEN).update(
+        attempts=F("attempts") + 1, dispatched_at=timezone.now(), state=Task.State.WAITING
+    )
+    if not changed:
+        return
+    task = model._default_manager.get(pk=pk)
+    job_id = f"{model._meta.label_lower.replace('.', '-')}-{pk}-{task.attempts}"
+    model._default_manager.filter(pk=pk).update(job_id=job_id)
+    try:
+        queue = django_rq.get_queue(model.queue_name)
+        queue.enqueue(model.job_function, pk, job_id=job_id, result_ttl=3600, failure_ttl=30 * 86400)
+    except redis.exceptions.ConnectionError:
+        log.warning("Redis cannot be reached; %s %s stays waiting", model.__name__, pk)
+
+
+def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None]) -> None:
+    """
+    Do a task's work once, whoever calls and how often.
+
+    A finished or cancelled task is left alone. Expected trouble becomes the row's
+    error; a bug does too, and is raised so that RQ keeps its traceback.
+    """
+    claimed = model._default_manager.filter(pk=pk, state__in=Task.OPEN).update(
+        state=Task.State.RUNNING, started_at=timezone.now()
+    )
+    if not claimed:
+        return
+    task = model._default_manager.get(pk=pk)
+    try:
+        work(task)
+    except PorewebError as problem:
+        finish(task, Task.State.FAILED, str(problem))
+    except Exception as bug:
+        finish(task, Task.State.FAILED, f"{type(bug).__name__}: {bug}")
+        raise
+    else:
+        finish(task, Task.State.DONE)
+
+
+@transaction.atomic
+def finish(task: Task, state: Task.State, error: str = "") -> None:
+    """Close a task that is still open and let it draw its consequences, once."""
+    model = type(task)
+    closed = model._default_manager.filter(pk=task.pk, state__in=Task.OPEN).update(
+        state=state, error=error, finished_at=timezone.now()
+    )
+    if not closed:
+        return
+    task.refresh_from_db()
+    if state == Task.State.DONE:
+        task.when_done()
+    elif state == Task.State.FAILED:
+        task.when_failed()
+
+
+def task_models() -> list[type[Task]]:
+    """Every kind of task there is."""
+    return [model for model in apps.get_models() if issubclass(model, Task)]
+
+
+def reconcile() -> int:
+    """
+    Return to the queue every open task whose job is gone; the number returned.
+
+    A job is gone when Redis does not know it, when it ended without closing its row
+    (its work-horse was killed), or when its worker stopped sending heartbeats.
+    """
+    returned = 0
+    for model in task_models():
+        queue = django_rq.get_queue(model.queue_name)
+        StartedJobRegistry(queue=queue).cleanup()  # abandoned jobs become failed ones
+        waiting = set(queue.job_ids)
+        long_ago = timezone.now() - GRACE
+        for task in model._default_manager.filter(state__in=Task.OPEN, created_at__lt=long_ago):
+            if task.dispatched_at and task.dispatched_at > long_ago:
+                continue
+            if task.job_id in waiting or _is_started(task.job_id, queue):
+                continue
+            task.refresh_from_db()  # it may have ended, and its job with it, since it was read
+            if not task.is_open:
+                continue
+            returned += 1
+            if task.attempts >= MAX_ATTEMPTS:
+                finish(task, Task.State.FAILED, f"Its worker died {task.attempts} times while working on it.")
+            else:
+                log.warning("%s %s lost its worker and is queued again", model.__name__, task.pk)
+                _enqueue(model, task.pk)
+    return returned
+
+
+def _is_started(job_id: str, queue: Queue) -> bool:
+    try:
+        job = Job.fetch(job_id, connection=queue.connection)
+    except NoSuchJobError:
+        return False
+    return job.get_status() == JobStatus.STARTED

@@ -1,0 +1,88 @@
+"""Tables to plotly figures. Colours of the page are put in by the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+# Shape per kind of event: told apart without colour.
+EVENT_SYMBOLS = {"merge": "triangle-down", "split": "triangle-up", "gap": "line-ew-open"}
+STATE_ROLES = {"pending": "text-quiet", "accept": "accept", "reject": "reject", "unsure": "unsure"}
+
+
+@dataclass(frozen=True)
+class LightCurve:
+    """
+    One value per frame, in order of time; None where a slot is missing or was not measured.
+
+    ``times`` are TAI; areas in Mm2, fluxes in Mx.
+    """
+
+    times: Sequence[datetime]
+    area_mm2: Sequence[float | None]
+    n_pores: Sequence[int | None]
+    flux_positive_mx: Sequence[float | None]
+    flux_negative_mx: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class EventMark:
+    """One event on the time axis."""
+
+    time: datetime
+    kind: str
+    state: str
+    text: str
+
+
+def light_curves(
+    curve: LightCurve, *, gaps: Sequence[tuple[datetime, datetime]] = (), events: Sequence[EventMark] = ()
+) -> go.Figure:
+    """
+    Total area, number of pores and flux of each polarity over one time axis (TAI).
+
+    Gaps are shaded and never bridged by a line. Events stand above the curves, one
+    shape per kind; their state is in ``customdata`` for the page to colour.
+    """
+    figure = make_subplots(
+        rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.13, 0.29, 0.29, 0.29]
+    )
+    for kind, symbol in EVENT_SYMBOLS.items():
+        marks = [event for event in events if event.kind == kind]
+        figure.add_trace(
+            go.Scatter(
+                x=[mark.time for mark in marks], y=[kind] * len(marks), mode="markers", name=kind,
+                marker={"symbol": symbol, "size": 10, "line": {"width": 1.5}},
+                customdata=[mark.state for mark in marks], text=[mark.text for mark in marks],
+                hovertemplate="%{text} (%{customdata})<extra></extra>",
+            ),
+            row=1, col=1,
+        )  # fmt: skip
+    lines = (
+        (2, curve.area_mm2, "area", "solid"),
+        (3, curve.n_pores, "pores", "solid"),
+        (4, curve.flux_positive_mx, "positive flux", "solid"),
+        (4, curve.flux_negative_mx, "negative flux", "dot"),
+    )
+    for row, values, name, dash in lines:
+        figure.add_trace(
+            go.Scatter(
+                x=list(curve.times), y=list(values), mode="lines+markers", name=name, connectgaps=False,
+                line={"dash": dash, "width": 1.5, "shape": "hv" if name == "pores" else "linear"}, marker={"size": 4},
+            ),
+            row=row, col=1,
+        )  # fmt: skip
+    for begin, end in gaps:
+        figure.add_vrect(x0=begin, x1=end, line_width=0, fillcolor="rgba(128,128,128,0.28)", layer="below")
+    figure.update_yaxes(title_text="events", row=1, col=1, type="category", categoryarray=["gap", "split", "merge"])
+    figure.update_yaxes(title_text="area [Mm²]", row=2, col=1, rangemode="tozero")
+    figure.update_yaxes(title_text="pores", row=3, col=1, rangemode="tozero")
+    figure.update_yaxes(title_text="flux [Mx]", row=4, col=1, exponentformat="power")
+    figure.update_xaxes(title_text="T_REC [TAI]", row=4, col=1)
+    figure.update_layout(
+        template="none", height=560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,228 @@
+"""FITS bytes to segments, and segments of one T_REC to a patch frame; frames back to FITS."""
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyError, VerifyWarning
+
+from processing.errors import FitsError, FrameError
+from processing.geometry import CeaGeometry
+from processing.timekeys import compact_t_rec, format_t_rec, parse_t_rec
+
+SEGMENTS = ("continuum", "Br", "Bt", "Bp", "bitmap")
+# A SHARP is at most about 2,000 x 1,100 pixels; far beyond that is no patch but an attack.
+MAX_PIXELS = 64_000_000
+# hmi.sharp_cea_720s.2875.20130620_103600_TAI.Br.fits, with or without _nrt and the like.
+_FILE_NAME = re.compile(
+    r"(?P<series>hmi\.sharp_cea_\w+)\.(?P<harpnum>\d+)\.(?P<t_rec>\d{8}_\d{6}_TAI)\.(?P<segment>\w+)\.fits?"
+)
+_STRUCTURAL = {"SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT"}
+_NOT_CARRIED = _STRUCTURAL | {"BLANK", "BSCALE", "BZERO", "CHECKSUM", "DATASUM", "HISTORY", "COMMENT", ""}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """
+    One image of one record, as a file holds it.
+
+    ``data`` is float32 (ny, nx) with NaN for BLANK; the bitmap is uint8 with 0 for
+    BLANK. ``cards`` holds the header cards that are plain values (unparsable ones are
+    left out). ``bare`` says that the header had none of them but the structure.
+    """
+
+    name: str
+    harpnum: int
+    t_rec_s: int
+    data: np.ndarray
+    cards: dict[str, Any]
+    sha256: str
+    bare: bool
+
+
+@dataclass(frozen=True)
+class PatchFrame:
+    """All segments of one HARP at one T_REC, on one grid, with the header they share."""
+
+    harpnum: int
+    t_rec_s: int
+    cards: dict[str, Any]
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def t_rec(self) -> str:
+        """The slot time in header notation, TAI."""
+        return format_t_rec(self.t_rec_s)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) of the maps."""
+        first = next(iter(self.maps.values()))
+        return first.shape[0], first.shape[1]
+
+    @property
+    def geometry(self) -> CeaGeometry:
+        """Where its pixels lie; raises FrameError when the header does not tell."""
+        return CeaGeometry.from_header(self.cards)
+
+    def need(self, segment: str) -> np.ndarray:
+        """The map of that segment; raises FrameError when it is missing."""
+        if segment not in self.maps:
+            raise FrameError(f"{segment} is missing at {self.t_rec}")
+        return self.maps[segment]
+
+
+def plain_cards(header: fits.Header) -> dict[str, Any]:
+    """The cards with plain values; not the structural, scaling and comment ones."""
+    cards: dict[str, Any] = {}
+    for card in header.cards:
+        try:
+            keyword, value = card.keyword, card.value
+        except VerifyError:  # bare nan in R_VALUE, GWILL, CRDER1 and others: no value
+            continue
+        if keyword in _NOT_CARRIED or not isinstance(value, str | int | float | bool):
+            continue
+        if not isinstance(value, float) or np.isfinite(value):
+            cards[keyword] = value
+    return cards
+
+
+def read_image(raw: bytes, name: str) -> tuple[np.ndarray, fits.Header]:
+    """
+    The first HDU with data, scaled, and its header.
+
+    Raises
+    ------
+    FitsError
+        If the bytes are no FITS file, end too early, or hold no two-dimensional image.
+    """
+    if not raw.startswith(b"SIMPLE  ="):
+        raise FitsError(f"{name} is not a FITS file: it does not begin with SIMPLE")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)  # old JSOC cards with a small e or nan
+        warnings.filterwarnings("error", message=".*truncated.*")
+        try:
+            with fits.open(io.BytesIO(raw), memmap=False) as hdus:
+                for hdu in hdus:
+                    if hdu.header.get("NAXIS", 0) and hdu.is_image:
+                        size = int(np.prod([hdu.header[f"NAXIS{i + 1}"] for i in range(hdu.header["NAXIS"])]))
+                        if size > MAX_PIXELS:
+                            raise FitsError(f"{name} claims {size} pixels, more than any patch has")
+                        data = np.asarray(hdu.data)
+                        blank = hdu.header.get("BLANK")
+                        if data.dtype.kind == "i" and blank is not None:
+                            data = np.where(data == blank, 0, data)
+                        header = hdu.header.copy()
+                        break
+                else:
+                    raise FitsError(f"{name} holds no image")
+        except FitsError:
+            raise
+        except Exception as problem:  # astropy raises many kinds on broken bytes
+            reason = str(problem).split("\n")[0] or type(problem).__name__
+            raise FitsError(f"{name} is damaged or cut short: {reason}") from problem
+    if data.ndim != 2:
+        raise FitsError(f"{name} holds a {data.ndim}-dimensional array, not an image")
+    return data, header
+
+
+def read_segment(raw: bytes, name: str) -> Segment:
+    """
+    Read one segment from the bytes of its file.
+
+    HARPNUM, T_REC and the segment come from the header where it has them and from
+    the file name otherwise; the segment's name is never in the header.
+
+    Raises
+    ------
+    FitsError
+        If the bytes are not a readable image, or it is not clear of what.
+    """
+    base = PurePosixPath(name).name
+    data, header = read_image(raw, base)
+    cards = plain_cards(header)
+    from_name = _FILE_NAME.fullmatch(base)
+    segment = _segment_name(base, from_name)
+    try:
+        harpnum = int(cards["HARPNUM"]) if "HARPNUM" in cards else int(from_name["harpnum"])  # type: ignore[index]
+        t_rec_s = parse_t_rec(str(cards["T_REC"]) if "T_REC" in cards else from_name["t_rec"])  # type: ignore[index]
+    except TypeError:
+        raise FitsError(f"{base} has neither HARPNUM and T_REC cards nor a JSOC file name") from None
+    except (FrameError, ValueError) as problem:
+        raise FitsError(f"{base} has an unreadable key: {problem}") from problem
+    if harpnum <= 0:
+        raise FitsError(f"{base} has HARPNUM {harpnum}, which is no HARP")
+    data = data.astype(np.uint8 if segment == "bitmap" else np.float32)
+    return Segment(segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards)
+
+
+def _segment_name(base: str, from_name: re.Match[str] | None) -> str:
+    word = from_name["segment"] if from_name else PurePosixPath(base).stem.rpartition(".")[2]
+    known = {segment.lower(): segment for segment in SEGMENTS}
+    try:
+        return known[word.lower()]
+    except KeyError:
+        raise FitsError(f"{base} names no segment we use ({', '.join(SEGMENTS)})") from None
+
+
+def join_segments(segments: Iterable[Segment]) -> PatchFrame:
+    """
+    Put the segments of one record together; a bare header takes a sibling's cards.
+
+    Raises
+    ------
+    FrameError
+        If there is none, or they differ in HARP, T_REC or shape.
+    """
+    parts = list(segments)
+    if not parts:
+        raise FrameError("a frame needs at least one segment")
+    first = parts[0]
+    for part in parts[1:]:
+        if (part.harpnum, part.t_rec_s) != (first.harpnum, first.t_rec_s):
+            raise FrameError(f"{part.name} and {first.name} are of different records")
+        if part.data.shape != first.data.shape:
+            raise FrameError(f"{part.name} is {part.data.shape}, {first.name} is {first.data.shape}")
+    full = next((part for part in parts if not part.bare), first)
+    cards = {"HARPNUM": first.harpnum, "T_REC": format_t_rec(first.t_rec_s), **full.cards}
+    return PatchFrame(first.harpnum, first.t_rec_s, cards, {part.name: part.data for part in parts})
+
+
+def read_patch_frame(paths: Iterable[Path]) -> PatchFrame:
+    """The frame that these files, segments of one record, make up."""
+    return join_segments(read_segment(Path(path).read_bytes(), Path(path).name) for path in paths)
+
+
+def doubled_cards(cards: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
+    """Cards of a map of that (ny, nx) after its sampling was doubled (see `CeaGeometry.doubled`)."""
+    new = dict(cards)
+    for axis in ("1", "2"):
+        new[f"CRPIX{axis}"] = 2 * (float(cards[f"CRPIX{axis}"]) - 0.5) + 0.5
+        new[f"CDELT{axis}"] = float(cards[f"CDELT{axis}"]) / 2
+    new["NAXIS1"], new["NAXIS2"] = 2 * shape[1], 2 * shape[0]
+    return new
+
+
+def segment_file_name(harpnum: int, t_rec_s: int, segment: str) -> str:
+    """The name JSOC gives to that segment's file."""
+    return f"hmi.sharp_cea_720s.{harpnum}.{compact_t_rec(t_rec_s)}.{segment}.fits"
+
+
+def write_image(path: Path, data: np.ndarray, cards: Mapping[str, Any], *, history: Iterable[str] = ()) -> None:
+    """Write an array with the given cards as a plain image, under a temporary name first."""
+    header = fits.Header()
+    for keyword, value in cards.items():
+        if keyword not in _STRUCTURAL:
+            header[keyword] = value
+    for line in history:
+        header.add_history(line)
+    beside = path.with_name(path.name + ".part")
+    fits.PrimaryHDU(data=data, header=header).writeto(beside, overwrite=True)
+    beside.replace(path)

@@ -1,0 +1,137 @@
+"""
+Where a pixel of a CEA map lies on the Sun and how the observer sees it, in closed form.
+
+A SHARP is a cylindrical equal-area map whose native sphere is turned so that its
+origin lies at (CRVAL1, CRVAL2); CRVAL2 is not 0, so rows are not lines of latitude.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from processing.errors import FrameError
+
+# R = 696 Mm is RSUN_REF in every SHARP header.
+RSUN_REF_M = 6.96e8
+ARCSEC_PER_RAD = 180 / np.pi * 3600
+NEEDED_CARDS = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2", "CRLN_OBS", "CRLT_OBS", "DSUN_OBS")
+
+
+@dataclass(frozen=True)
+class CeaGeometry:
+    """
+    One CEA map as seen from one place. Angles in degrees, lengths in metres.
+
+    ``crpix1``, ``crpix2`` count from 1 (FITS); rows and columns given to the methods
+    count from 0 and may be fractions.
+    """
+
+    crpix1: float
+    crpix2: float
+    crval1: float
+    crval2: float
+    cdelt1: float
+    cdelt2: float
+    crln_obs: float
+    crlt_obs: float
+    dsun_obs: float
+    rsun_ref: float = RSUN_REF_M
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "CeaGeometry":
+        """
+        Read the geometry from the cards of a SHARP header.
+
+        Raises
+        ------
+        FrameError
+            If the map is not CEA, or a card is missing or no number.
+        """
+        projection = str(header.get("CTYPE1", ""))
+        if not projection.endswith("-CEA"):
+            raise FrameError(f"the map is not CEA: CTYPE1 is {projection or 'missing'}")
+        numbers = {}
+        for card in NEEDED_CARDS:
+            try:
+                numbers[card.lower()] = float(header[card])
+            except KeyError:
+                raise FrameError(f"the header has no {card}") from None
+            except (TypeError, ValueError):
+                raise FrameError(f"{card} is {header[card]!r}, not a number") from None
+            if not np.isfinite(numbers[card.lower()]):
+                raise FrameError(f"{card} is not finite")
+        if numbers["cdelt1"] == 0 or numbers["cdelt2"] == 0:
+            raise FrameError("CDELT1 and CDELT2 must not be 0")
+        return cls(**numbers, rsun_ref=float(header.get("RSUN_REF", RSUN_REF_M)))
+
+    def doubled(self) -> "CeaGeometry":
+        """The same map on a grid of half the pixel: old pixel i (from 0) is at 2 i + 0.5."""
+        return replace(
+            self,
+            crpix1=2 * (self.crpix1 - 0.5) + 0.5,
+            crpix2=2 * (self.crpix2 - 0.5) + 0.5,
+            cdelt1=self.cdelt1 / 2,
+            cdelt2=self.cdelt2 / 2,
+        )
+
+    @property
+    def pixel_area_mm2(self) -> float:
+        """Area of any pixel on the Sun in Mm2; 0.1328 for 0.03 degrees."""
+        side = np.deg2rad(1) * self.rsun_ref / 1e6
+        return float(abs(self.cdelt1 * self.cdelt2) * side**2)
+
+    @property
+    def pixel_side_mm(self) -> float:
+        """Side of a square of the pixel's area, in Mm."""
+        return float(np.sqrt(self.pixel_area_mm2))
+
+    @property
+    def msh_per_mm2(self) -> float:
+        """Millionths of the solar hemisphere (1e-6 of 2 pi R2) in one Mm2."""
+        return float(1e6 / (2 * np.pi * (self.rsun_ref / 1e6) ** 2))
+
+    def lon_lat(self, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Carrington longitude (0 to 360) and latitude in degrees; NaN off the sphere."""
+        native_lon = np.deg2rad((np.asarray(col) + 1 - self.crpix1) * self.cdelt1)
+        sin_native = np.deg2rad((np.asarray(row) + 1 - self.crpix2) * self.cdelt2)
+        with np.errstate(invalid="ignore"):
+            cos_native = np.sqrt(1 - sin_native**2)
+        sin_c, cos_c = np.sin(np.deg2rad(self.crval2)), np.cos(np.deg2rad(self.crval2))
+        sin_lat = sin_native * cos_c + cos_native * np.cos(native_lon) * sin_c
+        east = cos_native * np.sin(native_lon)
+        outward = cos_native * np.cos(native_lon) * cos_c - sin_native * sin_c
+        lon = np.rad2deg(np.arctan2(east, outward)) + self.crval1
+        return lon % 360, np.rad2deg(np.arcsin(np.clip(sin_lat, -1, 1)))
+
+    def _towards_observer(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Unit-sphere coordinates: west, north, and towards the observer."""
+        away = np.deg2rad(np.asarray(lon) - self.crln_obs)
+        lat = np.deg2rad(np.asarray(lat))
+        sin_b, cos_b = np.sin(np.deg2rad(self.crlt_obs)), np.cos(np.deg2rad(self.crlt_obs))
+        west = np.cos(lat) * np.sin(away)
+        north = np.sin(lat) * cos_b - np.cos(lat) * np.cos(away) * sin_b
+        near = np.sin(lat) * sin_b + np.cos(lat) * np.cos(away) * cos_b
+        return west, north, near
+
+    def mu(self, row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        """Cosine of the heliocentric angle, observer at DSUN_OBS; NaN beyond the limb."""
+        _, _, near = self._towards_observer(*self.lon_lat(row, col))
+        distance = np.sqrt(self.dsun_obs**2 + self.rsun_ref**2 - 2 * self.dsun_obs * self.rsun_ref * near)
+        mu = (self.dsun_obs * near - self.rsun_ref) / distance
+        return np.where(mu > 0, mu, np.nan)
+
+    def mu_map(self, shape: tuple[int, int]) -> np.ndarray:
+        """``mu`` of every pixel of a map of that (ny, nx)."""
+        return self.mu(np.arange(shape[0])[:, None], np.arange(shape[1])[None, :])
+
+    def helioprojective(self, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tx (west) and Ty (north) in arcsec as the observer sees them; NaN beyond the limb."""
+        west, north, near = (self.rsun_ref * part for part in self._towards_observer(*self.lon_lat(row, col)))
+        along = self.dsun_obs - near
+        distance = np.sqrt(west**2 + north**2 + along**2)
+        hidden = ~np.isfinite(self.mu(row, col))
+        tx = np.arctan2(west, along) * ARCSEC_PER_RAD
+        ty = np.arcsin(north / distance) * ARCSEC_PER_RAD
+        return np.where(hidden, np.nan, tx), np.where(hidden, np.nan, ty)

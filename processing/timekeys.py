@@ -1,0 +1,59 @@
+"""T_REC, the key of every record: TAI in JSOC's notation, and the UTC shown beside it."""
+
+import re
+from datetime import datetime, timedelta
+
+from astropy.time import Time
+
+from processing.errors import FrameError
+
+# T_REC_epoch of hmi.sharp_cea_720s (TRECEPOC in every full header). TAI has no leap
+# seconds, so plain datetime arithmetic is exact.
+EPOCH = datetime(1993, 1, 1)
+CADENCE_S = 720
+_PATTERN = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)_(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?_TAI")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_TAI")
+
+
+def parse_t_rec(text: str) -> int:
+    """
+    Whole TAI seconds since 1993-01-01 of a T_REC in header or file-name notation.
+
+    Raises
+    ------
+    FrameError
+        If the text is neither ``2013.06.20_10:36:00_TAI`` nor ``20130620_103600_TAI``,
+        or names no real moment.
+    """
+    match = _PATTERN.fullmatch(text.strip()) or _COMPACT.fullmatch(text.strip())
+    if not match:
+        raise FrameError(f"{text!r} is not a T_REC such as 2013.06.20_10:36:00_TAI")
+    try:
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+        moment = datetime(year, month, day, hour, minute, second)
+    except ValueError as problem:
+        raise FrameError(f"{text!r} is not a T_REC: {problem}") from problem
+    return int((moment - EPOCH).total_seconds())
+
+
+def format_t_rec(t_rec_s: int) -> str:
+    """T_REC in header notation of TAI seconds since 1993-01-01."""
+    return (EPOCH + timedelta(seconds=t_rec_s)).strftime("%Y.%m.%d_%H:%M:%S_TAI")
+
+
+def compact_t_rec(t_rec_s: int) -> str:
+    """T_REC as JSOC writes it in file names."""
+    return (EPOCH + timedelta(seconds=t_rec_s)).strftime("%Y%m%d_%H%M%S_TAI")
+
+
+def utc_of(t_rec_s: int) -> datetime:
+    """The UTC moment (naive datetime) of TAI seconds since 1993-01-01."""
+    return Time(EPOCH + timedelta(seconds=t_rec_s), scale="tai").utc.to_datetime()
+
+
+def missing_slots(t_rec_s: list[int], cadence_s: int = CADENCE_S) -> list[int]:
+    """The T_REC seconds on the cadence grid between first and last that are not held."""
+    if not t_rec_s:
+        return []
+    held = set(t_rec_s)
+    return [slot for slot in range(min(held), max(held), cadence_s) if slot not in held]

@@ -1,0 +1,30 @@
+// Draws each [data-figure] from the JSON of that id, in the colours of the page.
+const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const TRACES = { area: "track-1", pores: "text", "positive flux": "track-7", "negative flux": "track-1" };
+const STATES = { accepted: "accept", rejected: "reject", unsure: "unsure" };
+
+function themed(figure) {
+  const axis = { gridcolor: role("line"), zerolinecolor: role("text-quiet"), linecolor: role("text-quiet") };
+  const layout = { ...figure.layout, font: { ...figure.layout.font, color: role("text"), size: 12 }, autosize: true };
+  for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...layout[key], ...axis };
+  layout.hoverlabel = { bgcolor: role("surface-raised"), font: { color: role("text") }, bordercolor: role("line") };
+  const data = figure.data.map((trace) => {
+    if (trace.customdata) {
+      const color = trace.customdata.map((state) => role(STATES[state] ?? "text-quiet"));
+      return { ...trace, marker: { ...trace.marker, color, line: { ...trace.marker.line, color } } };
+    }
+    const color = role(TRACES[trace.name] ?? "text");
+    return { ...trace, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
+  });
+  return { data, layout };
+}
+
+function draw() {
+  for (const box of document.querySelectorAll("[data-figure]")) {
+    const { data, layout } = themed(JSON.parse(document.getElementById(box.dataset.figure).textContent));
+    Plotly.react(box, data, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+  }
+}
+
+draw();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

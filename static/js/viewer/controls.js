@@ -1,0 +1,85 @@
+/** Buttons, boxes and keys of the viewer page, each to the method that does it. */
+
+import { moveCross, toggleCross } from "./crosshair.js";
+import { listenForKeys } from "./keys.js";
+
+const OVERLAY_KEYS = { o: "outlines", i: "ids", t: "tails", l: "links", ".": "onion" };
+const JUMP = 10;
+
+function wireButtons(viewer, actions) {
+  for (const button of viewer.root.querySelectorAll("[data-do]")) {
+    button.addEventListener("click", () => actions[button.dataset.do]());
+  }
+  for (const button of viewer.root.querySelectorAll("[data-layer]")) {
+    button.addEventListener("click", () => viewer.setLayer(button.dataset.layer));
+  }
+  for (const box of viewer.root.querySelectorAll("[data-overlay]")) {
+    box.addEventListener("change", () => viewer.toggleOverlay(box.dataset.overlay, box.checked));
+  }
+  viewer.root.querySelector("#stage-words button").addEventListener("click", () => viewer.retry());
+}
+
+function wireFields(viewer) {
+  const speed = viewer.root.querySelector("#viewer-speed");
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) speed.value = "1";
+  const setSpeed = () => { viewer.player.perSecond = Number(speed.value); };
+  speed.addEventListener("change", setSpeed);
+  setSpeed();
+  const form = viewer.root.querySelector("#viewer-tracks");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const asked = form.querySelector("input").value.match(/\d+/g) ?? [];
+    viewer.setTracks(asked.map(Number));
+  });
+}
+
+/** Connect everything that can be pressed. */
+export function wireControls(viewer) {
+  const { stage } = viewer;
+  const step = (frames) => () => {
+    viewer.player.pause();
+    viewer.goTo(viewer.index + frames);
+  };
+  const actions = {
+    play: () => viewer.togglePlay(),
+    back: step(-1),
+    on: step(1),
+    "event-back": () => viewer.stepEvent(-1),
+    "event-on": () => viewer.stepEvent(1),
+    "zoom-in": () => stage.zoomStep(1),
+    "zoom-out": () => stage.zoomStep(-1),
+    "zoom-fit": () => stage.fit(),
+    goto: () => viewer.dialogs.askFrame(),
+    help: () => viewer.dialogs.help(),
+  };
+  wireButtons(viewer, actions);
+  wireFields(viewer);
+
+  const keys = {
+    ArrowLeft: step(-1),
+    ArrowRight: step(1),
+    "Shift+ArrowLeft": step(-JUMP),
+    "Shift+ArrowRight": step(JUMP),
+    Home: step(-Infinity),
+    End: step(Infinity),
+    " ": actions.play,
+    "[": actions["event-back"],
+    "]": actions["event-on"],
+    "+": actions["zoom-in"],
+    "=": actions["zoom-in"],
+    "-": actions["zoom-out"],
+    0: actions["zoom-fit"],
+    g: actions.goto,
+    "?": actions.help,
+    x: () => toggleCross(viewer),
+    Enter: () => viewer.pick(),
+    ...Object.fromEntries(viewer.manifest.layers.map(({ key }, i) => [i + 1, () => viewer.setLayer(key)])),
+    ...Object.fromEntries(Object.entries({ w: [0, 1], a: [-1, 0], s: [0, -1], d: [1, 0] }).map(
+      ([key, [dx, dy]]) => [key, ({ shiftKey }) => moveCross(viewer, dx * (shiftKey ? JUMP : 1), dy * (shiftKey ? JUMP : 1))],
+    )),
+  };
+  if (viewer.manifest.run) {
+    for (const [key, name] of Object.entries(OVERLAY_KEYS)) keys[key] = () => viewer.toggleOverlay(name);
+  }
+  listenForKeys(keys);
+}

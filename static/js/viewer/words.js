@@ -1,0 +1,34 @@
+/** Sentences about the frame that is shown, or about why it is not. */
+
+import { eventWords } from "./events.js";
+import { FEATURES, LABELS } from "./store.js";
+
+/** "Frame 3 of 120, T_REC; Br missing; merge 7, pending": what a step announces. */
+export function frameWords({ manifest, frames, frame, index, store, spec }) {
+  const here = (manifest.events ?? []).filter((event) => event.frame === index).map(eventWords);
+  const missing = store.offers(index, spec.key) ? [] : [`${spec.label} missing`];
+  return [`Frame ${index + 1} of ${frames.length}, ${frame.t_rec}`, ...missing, ...here].join("; ");
+}
+
+const failure = (frame) => (frame.failed ? `This frame failed: ${frame.failed}.` : "");
+
+/** Why there is no picture; `entry` is what the store says of the layer. */
+export function absentWords(entry, { spec, frame }) {
+  if (entry.reason) return `${spec.label} of ${frame.t_rec} could not be loaded. ${entry.reason}`;
+  return `${spec.label} missing at ${frame.t_rec}. ${failure(frame)}`.trim();
+}
+
+/** What is to be said beside a picture that is there. */
+export function noteWords({ notice, frame, index, store }) {
+  const lost = [[LABELS, "The outlines"], [FEATURES, "The measures of the pores"]].flatMap(([layer, name]) => {
+    const reason = store.peek(index, layer)?.reason;
+    return reason ? [`${name} could not be loaded. ${reason}`] : [];
+  });
+  return { words: [notice, failure(frame), ...lost].filter(Boolean).join(" "), retry: lost.length > 0 };
+}
+
+/** Why no pore is named: none there, or none known of this frame. */
+export function noPoreWords({ manifest, index, store }) {
+  if (!manifest.run) return "Pores come from a run; open the viewer from one.";
+  return store.offers(index, LABELS) ? "No pore under the cursor." : "No outlines of this frame.";
+}

@@ -63,8 +63,8 @@ def light_curves(
     lines = (
         (2, curve.area_mm2, "area", "solid"),
         (3, curve.n_pores, "pores", "solid"),
-        (4, curve.flux_positive_mx, "positive flux", "solid"),
-        (4, curve.flux_negative_mx, "negative flux", "dot"),
+        (4, _in_1e20(curve.flux_positive_mx), "positive flux", "solid"),
+        (4, _in_1e20(curve.flux_negative_mx), "negative flux", "dot"),
     )
     for row, values, name, dash in lines:
         figure.add_trace(
@@ -79,10 +79,15 @@ def light_curves(
     figure.update_yaxes(title_text="events", row=1, col=1, type="category", categoryarray=["gap", "split", "merge"])
     figure.update_yaxes(title_text="area [Mm²]", row=2, col=1, rangemode="tozero")
     figure.update_yaxes(title_text="pores", row=3, col=1, rangemode="tozero")
-    figure.update_yaxes(title_text="flux [Mx]", row=4, col=1, exponentformat="power")
+    figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=4, col=1)
     figure.update_xaxes(title_text="T_REC [TAI]", row=4, col=1)
     figure.update_layout(
         template="none", height=560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
+
+
+def _in_1e20(flux_mx: Sequence[float | None]) -> list[float | None]:
+    """Flux in units of 1e20 Mx, so that the axis needs no powers."""
+    return [None if value is None else value / 1e20 for value in flux_mx]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import Count, F, Q, Sum
@@ -64,11 +65,7 @@ def timeline_json(patch: Patch, run: Run | None) -> str:
             values.append(row[name])
     held = list(patch.frames.order_by("t_rec_s").values_list("t_rec_s", flat=True))
     half = timedelta(seconds=CADENCE_S / 2)
-    gaps = [
-        (_tai(first) + half, _tai(second) - half)
-        for first, second in zip(held[:-1], held[1:], strict=True)
-        if second - first > CADENCE_S
-    ]
+    gaps = [(_tai(first) + half, _tai(second) - half) for first, second in pairwise(held) if second - first > CADENCE_S]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
     marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows})
     text = light_curves(curve, gaps=gaps, events=marks).to_json()

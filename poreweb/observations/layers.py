@@ -44,7 +44,7 @@ LAYERS = (
     Layer("bitmap", "Bitmap", "", "categories", (0, 34), (0, 34)),
 )
 OF_RUN = ("enhanced", "labels")
-KEYS = tuple(layer.key for layer in LAYERS) + ("labels",)
+KEYS = (*(layer.key for layer in LAYERS), "labels")
 
 
 def pack(codes: np.ndarray, *, factor: int, offset: float, scale: float) -> bytes:

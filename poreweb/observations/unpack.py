@@ -65,7 +65,7 @@ class Refusal:
 
 
 class _StopError(Exception):
-    """This file cannot be read, or not any further; the text goes on after its name."""
+    """A file that cannot be read, or not any further; the text goes on after its name."""
 
 
 class _FullError(Exception):

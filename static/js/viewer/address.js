@@ -32,7 +32,8 @@ export function writeAddress({ tRec, layer, show, limits, view, tracks }, search
   const put = (name, value) => (value === null || value === "" ? params.delete(name) : params.set(name, value));
   put("t", tRec);
   put("layer", layer);
-  params.set("show", Object.entries(OVERLAY_LETTERS).filter(([name]) => show[name]).map(([, letter]) => letter).join(""));
+  const shown = Object.keys(OVERLAY_LETTERS).filter((name) => show[name]);
+  params.set("show", shown.map((name) => OVERLAY_LETTERS[name]).join(""));
   put("lo", limits ? String(limits[0]) : null);
   put("hi", limits ? String(limits[1]) : null);
   put("x", view ? String(Number(view.u.toFixed(1))) : null);

@@ -55,6 +55,10 @@ export function wireControls(viewer) {
   wireButtons(viewer, actions);
   wireFields(viewer);
 
+  const cross = (dx, dy) => ({ shiftKey }) => {
+    const pixels = shiftKey ? JUMP : 1;
+    moveCross(viewer, dx * pixels, dy * pixels);
+  };
   const keys = {
     ArrowLeft: step(-1),
     ArrowRight: step(1),
@@ -74,9 +78,10 @@ export function wireControls(viewer) {
     x: () => toggleCross(viewer),
     Enter: () => viewer.pick(),
     ...Object.fromEntries(viewer.manifest.layers.map(({ key }, i) => [i + 1, () => viewer.setLayer(key)])),
-    ...Object.fromEntries(Object.entries({ w: [0, 1], a: [-1, 0], s: [0, -1], d: [1, 0] }).map(
-      ([key, [dx, dy]]) => [key, ({ shiftKey }) => moveCross(viewer, dx * (shiftKey ? JUMP : 1), dy * (shiftKey ? JUMP : 1))],
-    )),
+    w: cross(0, 1),
+    a: cross(-1, 0),
+    s: cross(0, -1),
+    d: cross(1, 0),
   };
   if (viewer.manifest.run) {
     for (const [key, name] of Object.entries(OVERLAY_KEYS)) keys[key] = () => viewer.toggleOverlay(name);

@@ -63,9 +63,8 @@ export class LimitsPanel {
       for (const slider of [this.parts.low[0], this.parts.high[0]]) {
         slider.min = String(least);
         slider.max = String(most);
+        slider.step = String(Number(((most - least) / STEPS).toPrecision(1)));
       }
-      const step = Number(((most - least) / STEPS).toPrecision(1));
-      for (const input of [...this.parts.low, ...this.parts.high]) input.step = input.type === "number" ? "any" : String(step);
     }
     this.limits = limits;
     this.parts.words.textContent = "";

@@ -140,7 +140,8 @@ export function drawOverlays(context, stage, scene) {
   const outlines = labels && outlinesOf(labels);
 
   if (show.onion && labelsBefore) {
-    drawOutlines(context, outlinesOf(labelsBefore), place, () => ({ colour: theme.text, width: 1, dash: [1, 2] }), theme.surface);
+    const before = { colour: theme.text, width: 1, dash: [1, 2] };
+    drawOutlines(context, outlinesOf(labelsBefore), place, () => before, theme.surface);
   }
   if (show.outlines && outlines) {
     drawOutlines(context, outlines, place, (label) => {

@@ -27,7 +27,9 @@ export class Panels {
   wireFolds() {
     const narrow = matchMedia("(max-width: 60rem)");
     const fold = () => {
-      for (const part of this.root.querySelectorAll(".viewer-fold")) part.open = !narrow.matches || "staysOpen" in part.dataset;
+      for (const part of this.root.querySelectorAll(".viewer-fold")) {
+        part.open = !narrow.matches || "staysOpen" in part.dataset;
+      }
     };
     narrow.addEventListener("change", fold);
     fold();
@@ -49,7 +51,9 @@ export class Panels {
     const tracks = [...viewer.selected].sort((a, b) => a - b);
     const field = this.root.querySelector("#track-numbers");
     if (field !== document.activeElement) field.value = tracks.join(", ");
-    outs.tracks.textContent = tracks.length ? "The other tracks are drawn thin." : "A click on a pore selects its track.";
+    outs.tracks.textContent = tracks.length
+      ? "The other tracks are drawn thin."
+      : "A click on a pore selects its track.";
     this.showEvents(index);
   }
 
@@ -103,7 +107,8 @@ export class Panels {
     this.words.lastElementChild.hidden = !retry;
     const { spec, frame } = this.viewer;
     const canvas = this.root.querySelector("#viewer-canvas");
-    canvas.setAttribute("aria-label", aside || !words ? `${spec.label} at ${frame.t_rec}, north up, west right` : words);
+    const shown = `${spec.label} at ${frame.t_rec}, north up, west right`;
+    canvas.setAttribute("aria-label", aside || !words ? shown : words);
   }
 }
 

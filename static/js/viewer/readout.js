@@ -17,8 +17,9 @@ export function inspect({ u, v }, { frame, layer, spec, absent, labels, features
   const row = v - 0.5;
   const col = u - 0.5;
   const inside = u >= 0 && v >= 0 && u < nx && v < ny;
+  const place = [frame.geometry, row, col];
   const position = frame.geometry && inside
-    ? { ...lonLat(frame.geometry, row, col), ...helioprojective(frame.geometry, row, col), mu: mu(frame.geometry, row, col) }
+    ? { ...lonLat(...place), ...helioprojective(...place), mu: mu(...place) }
     : null;
   const label = labels && inside ? labelAt(labels, Math.floor(v * labels.factor), Math.floor(u * labels.factor)) : 0;
   return {

@@ -74,7 +74,8 @@ export class Scrubber {
   drawGaps() {
     for (const { after, missing } of this.manifest.gaps ?? []) {
       const slot = this.slots[after];
-      const words = `${missing} ${missing === 1 ? "frame" : "frames"} missing after ${this.manifest.frames[after].t_rec}`;
+      const many = `${missing} ${missing === 1 ? "frame" : "frames"}`;
+      const words = `${many} missing after ${this.manifest.frames[after].t_rec}`;
       this.mark("scrub-gap", words, { from: slot + 0.5, to: this.slots[after + 1] - 0.5 });
     }
   }
@@ -82,7 +83,8 @@ export class Scrubber {
   drawFailures() {
     this.manifest.frames.forEach((frame, index) => {
       const slot = this.slots[index];
-      if (frame.failed) this.mark("scrub-failed", `${frame.t_rec}: ${frame.failed}`, { from: slot - 0.5, to: slot + 0.5 });
+      const words = `${frame.t_rec}: ${frame.failed}`;
+      if (frame.failed) this.mark("scrub-failed", words, { from: slot - 0.5, to: slot + 0.5 });
     });
   }
 

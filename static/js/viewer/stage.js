@@ -6,6 +6,7 @@
  */
 
 const MOST_SCALE = 64;
+const LADDER = [1 / 8, 1 / 4, 1 / 2, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128];
 const TAP_PX = 6;
 const ENOUGH_FILLED = 0.7; // of the length that an exact fit would have
 const SHARP_FROM = 2; // screen pixels a pixel, from which uneven pixels are no longer seen
@@ -103,8 +104,9 @@ export class Stage {
   /** To the next whole multiple of the native pixel, up (1) or down (-1). */
   zoomStep(way) {
     const shown = this.scale * this.ratio;
-    const ladder = [1 / 8, 1 / 4, 1 / 2, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128];
-    const next = way > 0 ? ladder.find((step) => step > shown * 1.001) : ladder.findLast((step) => step < shown / 1.001);
+    const next = way > 0
+      ? LADDER.find((step) => step > shown * 1.001)
+      : LADDER.findLast((step) => step < shown / 1.001);
     if (next) this.zoomBy(next / shown);
   }
 

@@ -118,13 +118,14 @@ export class FrameStore {
 }
 
 /**
- * What to hold for a frame: itself, two frames each way, and more the way it plays.
+ * What to hold for a frame, as pairs for `want`: itself, two frames each way, more the way it plays.
  *
  * `layer` is what is shown; labels and features come along, for outlines and what is under the
- * cursor. `past` asks for the features of so many frames before, for tails.
+ * cursor. `ahead` is how many frames lie ready the way it goes, 0 for none either way; `past`
+ * asks for the features of so many frames before, for tails.
  */
 export function nearby({ index, count, layer, direction = 1, ahead = 2, past = 0 }) {
-  const near = [0, direction, -direction, 2 * direction, -2 * direction];
+  const near = ahead ? [0, direction, -direction, 2 * direction, -2 * direction] : [0];
   for (let step = 3; step <= ahead; step += 1) near.push(step * direction);
   const inside = (at) => at >= 0 && at < count;
   const pairs = near.map((step) => index + step).filter(inside)

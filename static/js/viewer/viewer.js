@@ -18,6 +18,7 @@ import { FEATURES, FrameStore, LABELS, nearby } from "./store.js";
 import { onThemeChange, readTheme } from "./theme.js";
 import { absentWords, frameWords, noteWords } from "./words.js";
 
+const NEAR = 2; // frames held ready each way
 const PLAY_AHEAD = 8;
 const QUIET_MS = 150; // a picture that comes within this needs no word about its coming
 
@@ -40,21 +41,20 @@ export class Viewer {
     this.keepAddress = addressKeeper();
     this.announce = announcer();
     this.store = new FrameStore(manifest, { onArrival: (index, layer) => this.arrived(index, layer) });
-    this.limitsPanel = new LimitsPanel(root.querySelector("#viewer-limits"), { onChange: (limits) => this.setLimits(limits) });
-    this.scrubber = new Scrubber(root.querySelector("#viewer-foot"), manifest, { onFrame: (index) => this.goTo(index) });
+    const onFrame = (index) => this.goTo(index);
+    const part = (id) => document.getElementById(id);
+    this.limitsPanel = new LimitsPanel(part("viewer-limits"), { onChange: (limits) => this.setLimits(limits) });
+    this.scrubber = new Scrubber(part("viewer-foot"), manifest, { onFrame });
     this.player = new Player({
       step: () => this.playOn(),
       isReady: () => this.isSettled(this.index + 1),
       onChange: () => this.playChanged(),
     });
     this.dialogs = setUpDialogs({
-      goto: document.getElementById("viewer-goto"),
-      help: document.getElementById("viewer-help"),
-      frames: this.frames,
-      onFrame: (index) => this.goTo(index),
+      goto: part("viewer-goto"), help: part("viewer-help"), frames: this.frames, onFrame,
     });
     this.takeAddress(readAddress());
-    this.stage = new Stage(root.querySelector("#viewer-canvas"), {
+    this.stage = new Stage(part("viewer-canvas"), {
       onPoint: (u, v, kind) => this.pointed(u, v, kind),
       onView: () => this.viewMoved(),
       paintOver: (context, stage) => this.paintOver(context, stage),
@@ -98,6 +98,7 @@ export class Viewer {
     this.notice = "";
     if (next === this.index) return;
     this.direction = next > this.index ? 1 : -1;
+    this.leapt = Math.abs(next - this.index) > NEAR;
     this.index = next;
     this.refresh();
     if (!this.player.playing) this.announce(frameWords(this));
@@ -177,14 +178,18 @@ export class Viewer {
   }
 
   wantNearby() {
+    clearTimeout(this.settling);
+    const { index, direction, leapt, frames, spec, show, player } = this;
     this.store.want(nearby({
-      index: this.index,
-      count: this.frames.length,
-      layer: this.spec.key,
-      direction: this.direction,
-      ahead: this.player.playing ? PLAY_AHEAD : 2,
-      past: this.show.tails ? TAIL_FRAMES : 0,
+      index, direction,
+      count: frames.length,
+      layer: spec.key,
+      ahead: player.playing ? PLAY_AHEAD : leapt ? 0 : NEAR,
+      past: show.tails && !leapt ? TAIL_FRAMES : 0,
     }));
+    if (!leapt) return;
+    this.leapt = false; // dragged along the line: the neighbours only of where it comes to rest
+    this.settling = setTimeout(() => this.wantNearby(), QUIET_MS);
   }
 
   arrived(index, layer) {
@@ -261,7 +266,8 @@ export class Viewer {
     const { frame, layer, spec, labels } = this;
     const was = this.found?.label;
     const absent = this.store.offers(this.index, spec.key) ? "not loaded" : `${spec.label} missing`;
-    this.found = point && inspect(point, { frame, layer, spec, absent, labels, features: featuresOf(this.store, this.index) });
+    const features = featuresOf(this.store, this.index);
+    this.found = point && inspect(point, { frame, layer, spec, absent, labels, features });
     this.panels.showPoint(this.found, spec);
     if (was !== this.found?.label) this.stage.requestDraw();
   }

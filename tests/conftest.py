@@ -1,0 +1,32 @@
+"""Tests work in a folder and a database of their own, never in those of a running site."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from poreweb.work.redis_address import default_redis_url
+
+VAR_DIR = Path(tempfile.mkdtemp(prefix="poreweb-tests-"))
+os.environ["VAR_DIR"] = str(VAR_DIR)  # of child processes; pytest-django has loaded our own settings by now
+settings.VAR_DIR = VAR_DIR
+settings.STORAGE_URL = f"file://{VAR_DIR / 'storage'}"
+settings.REDIS_URL = default_redis_url(VAR_DIR)
+for queue in settings.RQ_QUEUES.values():  # in place: django-rq holds the same dictionaries
+    queue["URL"] = settings.REDIS_URL
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(VAR_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A file, so that threads and forked workers see the rows too."""
+    database = connections["default"].settings_dict
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["TEST"]["NAME"] = str(VAR_DIR / "test.sqlite3")

@@ -1,0 +1,249 @@
+"""The cast, a stand-in for Redis, a small simulated patch, and what is made of it once a session."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import django_rq
+import pytest
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.core import serializers
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
+from django.db.models import Model
+from django.test import Client, override_settings
+from django.utils.module_loading import import_string
+
+from poreweb.exports.models import Export
+from poreweb.observations import actions as observations
+from poreweb.observations.models import Frame, Ingest, Patch, RawFile
+from poreweb.people.actions import add_member
+from poreweb.people.models import Team
+from poreweb.tracks import actions as tracks
+from poreweb.tracks.models import Batch, Event, Feature, Link, Run, RunLog, Segmentation, Track
+from processing.parameters import ChainParameters
+from processing.synthetic import SimulationParameters, write_simulation
+
+# The smallest maps that can be simulated, and just enough frames for a merger and a flicker.
+SIMULATION = SimulationParameters(n_frames=11, shape=(64, 64), n_pores=2, n_mergers=1, n_splits=0, n_flickers=1)
+# Fast, and enough for every page; the science has its own tests.
+PARAMETERS = ChainParameters(enhance="none", min_pixels=6)
+
+CAST = {"alice": "reviewer", "bob": "reviewer", "lena": "lead", "visitor": "viewer"}
+
+
+# -- A stand-in for Redis ------------------------------------------------------------------------
+
+
+class Queues:
+    """Keeps what is dispatched, and does it when told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, int]] = []
+
+    def get_queue(self, name: str = "default") -> "Queues":
+        return self
+
+    def enqueue(self, function: str, pk: int, **_: Any) -> None:
+        self.jobs.append((function, pk))
+
+    def commit(self) -> "Queues":
+        """Do what waits for the end of the transaction, which a test never reaches."""
+        while connection.run_on_commit:
+            connection.run_on_commit.pop(0)[1]()
+        return self
+
+    def work(self, *, times: int = 1) -> None:
+        """Do every job, and those that come of it, each so often."""
+        while self.commit().jobs:
+            function, pk = self.jobs.pop(0)
+            for _ in range(times):
+                import_string(function)(pk)
+
+
+@pytest.fixture(autouse=True)
+def queues(monkeypatch: pytest.MonkeyPatch) -> Queues:
+    queues = Queues()
+    monkeypatch.setattr(django_rq, "get_queue", queues.get_queue)
+    return queues
+
+
+@pytest.fixture(autouse=True)
+def storage_folder(settings: LazySettings, tmp_path: Path) -> Path:
+    folder = tmp_path / "storage"
+    settings.STORAGE_URL = f"file://{folder}"
+    return folder
+
+
+# -- People --------------------------------------------------------------------------------------
+
+
+def make_people() -> Team:
+    """Team A with its cast, and mallory's. The keys are fixed, so that saved rows fit."""
+    team, _ = Team.objects.get_or_create(pk=1, name="Team A")
+    other, _ = Team.objects.get_or_create(pk=2, name="Team M")
+    for pk, (name, role) in enumerate(CAST.items(), start=1):
+        add_member(team, User.objects.get_or_create(pk=pk, username=name)[0], role)
+    add_member(other, User.objects.get_or_create(pk=9, username="mallory")[0])
+    return team
+
+
+@pytest.fixture
+def team(db: None) -> Team:
+    return make_people()
+
+
+def _member(name: str) -> Any:
+    @pytest.fixture(name=name)
+    def member(team: Team) -> User:
+        return User.objects.get(username=name)
+
+    return member
+
+
+alice, bob, lena, visitor, mallory = (_member(name) for name in (*CAST, "mallory"))
+
+
+@pytest.fixture
+def sign_in(team: Team) -> Callable[[str], Client]:
+    """A client of that member's own."""
+
+    def signed_in(name: str) -> Client:
+        client = Client()
+        client.force_login(User.objects.get(username=name))
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def as_alice(sign_in: Callable[[str], Client]) -> Client:
+    return sign_in("alice")
+
+
+# -- Files ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_simulation(SIMULATION, tmp_path_factory.mktemp("simulated"))
+
+
+@pytest.fixture(scope="session")
+def fits_files(simulated: Path) -> list[Path]:
+    """Bp, Br, Bt, bitmap and continuum of each frame, by time."""
+    return sorted(simulated.glob("*.fits"))
+
+
+@pytest.fixture
+def deliver(team: Team, queues: Queues) -> Callable[..., Ingest]:
+    """Hand files in as alice does, and have them read."""
+
+    def delivered(*files: Path | tuple[str, bytes], times: int = 1, run_after: bool = False) -> Ingest:
+        named = [(file.name, file.read_bytes()) if isinstance(file, Path) else file for file in files]
+        uploads = [SimpleUploadedFile(name, data) for name, data in named]
+        user = User.objects.get(username="alice")
+        ingest = observations.receive_upload(uploads, team=team, user=user, run_after=run_after)
+        queues.work(times=times)
+        ingest.refresh_from_db()
+        return ingest
+
+    return delivered
+
+
+# -- What is made of them, once a session and saved ------------------------------------------------
+
+INGESTED: tuple[type[Model], ...] = (Patch, Frame, Ingest, RawFile)
+FINISHED: tuple[type[Model], ...] = (Run, RunLog, Batch, Segmentation, Track, Feature, Link, Event, Export)
+
+
+@dataclass
+class Saved:
+    """Rows and files of an ingested patch and of a finished run on it."""
+
+    ingested: list[dict[str, Any]]
+    finished: list[dict[str, Any]]
+    folder: Path
+
+
+def _rows_of(models: tuple[type[Model], ...]) -> list[dict[str, Any]]:
+    return [row for model in models for row in serializers.serialize("python", model._default_manager.all())]
+
+
+def _load(rows: list[dict[str, Any]]) -> None:
+    for item in serializers.deserialize("python", rows):
+        item.save()
+
+
+@pytest.fixture(scope="session")
+def saved(
+    fits_files: list[Path], tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
+) -> Saved:
+    folder, queues = tmp_path_factory.mktemp("saved"), Queues()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        override_settings(STORAGE_URL=f"file://{folder}"),
+        django_db_blocker.unblock(),
+        transaction.atomic(),
+    ):
+        patched.setattr(django_rq, "get_queue", queues.get_queue)
+        team = make_people()
+        uploads = [SimpleUploadedFile(path.name, path.read_bytes()) for path in fits_files]
+        alice = User.objects.get(username="alice")
+        observations.receive_upload(uploads, team=team, user=alice, run_after=False)
+        queues.work()
+        ingested = _rows_of(INGESTED)
+        tracks.start_run(Patch.objects.get(), PARAMETERS, user=alice)
+        queues.work()
+        finished = _rows_of(FINISHED)
+        transaction.set_rollback(True)
+    return Saved(ingested, finished, folder)
+
+
+@pytest.fixture
+def patch(team: Team, saved: Saved, storage_folder: Path) -> Patch:
+    """HARP 99001 as team A holds it: 11 frames with all segments, no run."""
+    _load(saved.ingested)
+    shutil.copytree(saved.folder / "raw", storage_folder / "raw")
+    return Patch.objects.get()
+
+
+@pytest.fixture
+def run(patch: Patch, saved: Saved, storage_folder: Path) -> Run:
+    """A run on it that is done, with its exports."""
+    _load(saved.finished)
+    shutil.copytree(saved.folder, storage_folder, dirs_exist_ok=True)
+    return Run.objects.get()
+
+
+@pytest.fixture
+def frame(patch: Patch) -> Frame:
+    """Its first frame."""
+    first = patch.frames.first()
+    assert first is not None
+    return first
+
+
+@pytest.fixture
+def event(run: Run) -> Event:
+    """Its merger."""
+    return run.events.get(kind="merge")
+
+
+@pytest.fixture
+def start(patch: Patch, queues: Queues) -> Iterator[Callable[..., Run]]:
+    """Start a run; with ``work`` also end it."""
+
+    def started(*, work: bool = False, **changes: Any) -> Run:
+        parameters = ChainParameters(**{**PARAMETERS.as_dict(), **changes})
+        run = tracks.start_run(patch, parameters, user=User.objects.get(username="alice"))
+        queues.commit()
+        if work:
+            queues.work()
+            run.refresh_from_db()
+        return run
+
+    return started

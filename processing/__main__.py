@@ -63,9 +63,7 @@ def build_parser() -> ArgumentParser:
     measure.add_argument("output", type=Path, help="table; .ecsv keeps the units")
     measure.add_argument("--contrast", type=existing, required=True, help="frame that the labels were made from")
     for name in ("br", "bt", "bp"):
-        measure.add_argument(
-            f"--{name}", type=existing, help=f"{name.capitalize()} on the labels' grid or the native one"
-        )
+        measure.add_argument(f"--{name}", type=existing, help="on the labels' grid or the native one")
 
     track = step("track", commands.track, "labels of a series to tracks and events")
     track.add_argument("output", type=Path, help="JSON with tracks, links and events")
@@ -116,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(command(**options))
     except (PorewebError, OSError) as problem:
-        print(f"{problem}.".replace("..", "."), file=sys.stderr)
+        print(f"{str(problem).rstrip('.')}.", file=sys.stderr)
         return 1
     return 0
 

@@ -18,7 +18,6 @@ from processing.fits import (
     join_segments,
     plain_cards,
     read_image,
-    read_patch_frame,
     read_segment,
     write_image,
 )
@@ -44,12 +43,25 @@ def read(path: Path) -> tuple[np.ndarray, Cards]:
 
 def reduce(input: Path, output: Path, sibling: Path | None = None) -> str:
     """Continuum to contrast."""
-    frame = read_patch_frame([input, sibling] if sibling else [input])
-    flat = flatten(frame.need("continuum"), frame.geometry)
-    cards = {**frame.cards, "BUNIT": "", "AVG_F_ON": flat.quiet_sun}
+    continuum, cards = read(input)
+    if "CTYPE1" not in cards:
+        cards = _sibling_cards(input, sibling)
+    flat = flatten(continuum, CeaGeometry.from_header(cards))
+    cards = {**cards, "BUNIT": "", "AVG_F_ON": flat.quiet_sun}
     history = ["Limb darkening removed (Pierce & Slaughter 1977, 6205.9 A) and divided by AVG_F_ON [DN/s]."]
     write_image(output, flat.contrast.astype(np.float32), cards, history=history)
     return f"{output}: quiet Sun {flat.quiet_sun:.0f} DN/s, darkest {np.nanmin(flat.contrast):.3f}"
+
+
+def _sibling_cards(path: Path, sibling: Path | None) -> Cards:
+    """Cards of another segment of the same record, named or lying beside it under JSOC's name."""
+    stem = path.name.removesuffix(".fits").rpartition(".")[0]
+    beside = sorted(path.parent.glob(f"{stem}.*.fits")) if stem else []
+    for candidate in [sibling] if sibling else beside:
+        cards = read(candidate)[1]
+        if "CTYPE1" in cards:
+            return cards
+    raise FrameError(f"{path.name} has a bare header; name a segment of the same record with --sibling")
 
 
 def enhance(input: Path, output: Path, enhance: str, iterations: int) -> str:
@@ -64,9 +76,10 @@ def enhance(input: Path, output: Path, enhance: str, iterations: int) -> str:
 
 def upscale(input: Path, output: Path) -> str:
     """A field map or bitmap to the doubled grid."""
-    segment = read_segment(input.read_bytes(), input.name)
-    data = upscale_nearest(segment.data) if segment.name == "bitmap" else upscale_cubic(segment.data)
-    write_image(output, data, doubled_cards(segment.cards, segment.data.shape), history=["Sampling doubled."])
+    image, cards = read(input)
+    is_bitmap = image.dtype.kind in "iu"  # field maps are scaled, so floating
+    data = upscale_nearest(image) if is_bitmap else upscale_cubic(image)
+    write_image(output, data, doubled_cards(cards, image.shape), history=["Sampling doubled."])
     return f"{output}: {data.shape[1]} by {data.shape[0]} pixels"
 
 
@@ -119,9 +132,8 @@ def movie(output: Path, contrast: list[Path], labels: list[Path], tracks: Path |
     def frames() -> Iterator[MovieFrame]:
         for (t_rec_s, path), before in zip(series, [None, *series[:-1]], strict=True):
             if before:
-                yield from (
-                    MovieFrame(missing, gap=True) for missing in range(before[0] + CADENCE_S, t_rec_s, CADENCE_S)
-                )
+                missing = range(before[0] + CADENCE_S, t_rec_s, CADENCE_S)
+                yield from (MovieFrame(slot, gap=True) for slot in missing)
             image = read(label_of[t_rec_s])[0] if t_rec_s in label_of else None
             yield MovieFrame(t_rec_s, contrast=read(path)[0], labels=image, tracks=numbers[t_rec_s])
 

@@ -84,7 +84,7 @@ def movie_frames(run: Run, done: list[Segmentation]) -> Iterator[MovieFrame]:
 
 
 def _event_words(run: Run) -> dict[int, list[str]]:
-    """What happens in each frame, in short: "merge 3+4 → 7"."""
+    """What happens in each frame, in short: "merge 3+4 -> 7"."""
     words: dict[int, list[str]] = defaultdict(list)
     shown = run.events.filter(kind__in=("merge", "split", "gap")).prefetch_related("parents__track", "children__track")
     for event in shown:
@@ -92,5 +92,5 @@ def _event_words(run: Run) -> dict[int, list[str]]:
             "+".join(str(feature.track.number) for feature in side.all() if feature.track)
             for side in (event.parents, event.children)
         ]
-        words[event.index].append(f"{event.kind} {ends[0]} → {ends[1]}" if event.kind != "gap" else f"gap {ends[0]}")
+        words[event.index].append(f"{event.kind} {ends[0]} -> {ends[1]}" if event.kind != "gap" else f"gap {ends[0]}")
     return words

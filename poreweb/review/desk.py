@@ -1,6 +1,7 @@
 """What the event page shows: the frames around an event, its links, and the machine's words."""
 
 import json
+from math import pi, sqrt
 from typing import Any
 
 from django.db.models import Q
@@ -10,8 +11,8 @@ from poreweb.tracks.jobs import pixel_side_mm
 from poreweb.tracks.models import Event, Feature, Link, Segmentation
 
 FRAMES_BEFORE = FRAMES_AFTER = 3
-# Half the side of the cut-out in pixels of the working grid: 12 Mm on each side of the event.
-HALF_SIDE_MM = 12.0
+# What the cut-out shows on each side of the event's own pores.
+MARGIN_MM = 5.0
 
 
 def event_frames(event: Event) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def event_frames(event: Event) -> dict[str, Any]:
     side = pixel_side_mm(event.run, frames[0])
     row = sum(feature.row for feature in around) / len(around)
     col = sum(feature.col for feature in around) / len(around)
+    reach = max(max(abs(feature.row - row), abs(feature.col - col)) for feature in around)
     roles = {feature.pk: "parent" for feature in event.parents.all()}
     roles |= {feature.pk: "child" for feature in event.children.all()}
     track_role = {feature.track_id: roles[feature.pk] for feature in around}
@@ -33,14 +35,14 @@ def event_frames(event: Event) -> dict[str, Any]:
         role = roles.get(feature.pk) or track_role.get(feature.track_id, "other")
         marks.setdefault(feature.segmentation_id, []).append(
             {"id": feature.pk, "label": feature.label, "track": feature.track.number if feature.track else None,
-             "role": role, "row": feature.row, "col": feature.col}
+             "role": role, "row": feature.row, "col": feature.col, "radius": sqrt(feature.area_px / pi)}
         )  # fmt: skip
     links = Link.objects.filter(later__segmentation__in=frames, earlier__segmentation__in=frames)
     base = reverse("observations:viewer", args=[event.run.patch_id])
     return {
         "row": row,
         "col": col,
-        "half": round(HALF_SIDE_MM / side),
+        "half": round(reach + MARGIN_MM / side),
         "pixel_mm": side,
         "links": [list(pair) for pair in links.values_list("earlier_id", "later_id")],
         "frames": [

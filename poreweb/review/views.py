@@ -81,6 +81,7 @@ def _events() -> Any:
 
 def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResponse:
     asked = request.GET.get("judged", "")
+    mine = event.verdicts.filter(reviewer=request.user).first()
     last = None
     if asked.isdigit():
         last = _events().visible_to(request.user).filter(pk=int(asked)).exclude(state=PENDING).first()
@@ -92,7 +93,8 @@ def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResp
         "strip": event_frames(event),
         "links": event_links(event),
         "history": event.history.select_related("reviewer"),
-        "mine": event.verdicts.filter(reviewer=request.user).first(),
+        "mine": mine,
+        "note": form["note"].value() or (mine.note if mine else ""),
         "can_write": may_write(request.user, event.run.patch.team),
         "last_judged": last,
         **_neighbours(event),

@@ -1,6 +1,6 @@
 // Draws each [data-figure] from the JSON of that id, in the colours of the page.
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const TRACES = { area: "track-1", pores: "text", "positive flux": "track-7", "negative flux": "track-1" };
+const TRACES = { area: "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
 const STATES = { accepted: "accept", rejected: "reject", unsure: "unsure" };
 
 function themed(figure) {

@@ -107,7 +107,7 @@ function drawCrop(canvas, { layer, labels, request, theme }) {
     drawOutlines(context, outlines, place, (label) => {
       const mark = markOf.get(label);
       return { colour: theme.track(mark?.track), dash: trackDash(mark?.track), width: WIDTHS[mark?.role] ?? 1 };
-    }, theme.surface);
+    }, theme.casing);
     context.font = `600 ${0.8125 * theme.rem}px system-ui, sans-serif`;
     context.textAlign = "left";
     context.textBaseline = "bottom";
@@ -117,7 +117,7 @@ function drawCrop(canvas, { layer, labels, request, theme }) {
       const words = String(track);
       const x = Math.min(width - context.measureText(words).width - 2, place.x + outline.west * scale + 2);
       const y = Math.max(0.9 * theme.rem, place.y - outline.north * scale);
-      writeCased(context, words, Math.max(2, x), y, { colour: theme.track(track), casing: theme.surface });
+      writeCased(context, words, Math.max(2, x), y, { colour: theme.track(track), casing: theme.casing });
     }
   }
   if (request.pixelMm) drawScaleBar(context, height, scale / request.pixelMm, theme, { most: width / 2, margin: 8 });

@@ -81,7 +81,7 @@ function drawTails(context, stage, { past, features, factor, theme, isOn }) {
     if (places.length < 2) continue;
     const path = new Path2D();
     places.forEach(({ x, y }, i) => (i ? path.lineTo(x, y) : path.moveTo(x, y)));
-    strokeCased(context, path, { colour: theme.track(feature.track), width: 1.5, casing: theme.surface });
+    strokeCased(context, path, { colour: theme.track(feature.track), width: 1.5, casing: theme.casing });
     context.fillStyle = theme.track(feature.track);
     for (const place of places.slice(0, -1)) context.fill(disc(place, 2));
   }
@@ -100,7 +100,7 @@ function drawLinks(context, stage, { features, later, factor, theme, isOn }) {
       const to = stage.toScreen(there.u, there.v);
       const near = Math.hypot(to.x - from.x, to.y - from.y) < 4;
       strokeCased(context, near ? disc(from, 3) : arrow(from, to), {
-        colour: theme.track(target.track), width: 1.5, casing: theme.surface,
+        colour: theme.track(target.track), width: 1.5, casing: theme.casing,
       });
     }
   }
@@ -119,7 +119,7 @@ function drawIds(context, stage, { features, outlines, factor, theme, isOn }) {
     const place = outline ? { u: outline.west / factor, v: outline.north / factor } : placeOf(feature, factor);
     const { x, y } = stage.toScreen(place.u, place.v);
     if (x < -40 || y < -20 || x > stage.width + 40 || y > stage.height + 40) continue;
-    writeCased(context, nameOf(feature), x + 2, y, { colour: theme.track(feature.track), casing: theme.surface });
+    writeCased(context, nameOf(feature), x + 2, y, { colour: theme.track(feature.track), casing: theme.casing });
   }
 }
 

@@ -1,6 +1,8 @@
 /** Colours of the page's style sheet, in a form that a canvas understands. */
 
 const TRACK_COLOURS = 8;
+// Round whatever lies on the image in a track's colour: those are bright, the image is grey, in both schemes.
+const CASING = "#0b0c0d";
 // Tracks whose numbers differ by 8 share a colour and differ in dash, as in processing/palette.py.
 const DASHES = [[], [6, 3], [2, 3], [12, 3]];
 
@@ -25,6 +27,7 @@ export function readTheme(host = document.body) {
     text: colour("--text", "#eee"),
     quiet: colour("--text-quiet", "#999"),
     accent: colour("--accent", "#6af"),
+    casing: CASING,
     tracks: Array.from({ length: TRACK_COLOURS }, (_, i) => colour(`--track-${i + 1}`, "#ccc")),
     rem: parseFloat(getComputedStyle(document.documentElement).fontSize) || 16,
   };

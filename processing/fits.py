@@ -116,9 +116,6 @@ def read_image(raw: bytes, name: str) -> tuple[np.ndarray, fits.Header]:
                         if size > MAX_PIXELS:
                             raise FitsError(f"{name} claims {size} pixels, more than any patch has")
                         data = np.asarray(hdu.data)
-                        blank = hdu.header.get("BLANK")
-                        if data.dtype.kind == "i" and blank is not None:
-                            data = np.where(data == blank, 0, data)
                         header = hdu.header.copy()
                         break
                 else:
@@ -159,7 +156,7 @@ def read_segment(raw: bytes, name: str) -> Segment:
         raise FitsError(f"{base} has an unreadable key: {problem}") from problem
     if harpnum <= 0:
         raise FitsError(f"{base} has HARPNUM {harpnum}, which is no HARP")
-    data = data.astype(np.uint8 if segment == "bitmap" else np.float32)
+    data = np.nan_to_num(data, nan=0).astype(np.uint8) if segment == "bitmap" else data.astype(np.float32)
     return Segment(segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards)
 
 

@@ -53,18 +53,19 @@ class CeaGeometry:
         if not projection.endswith("-CEA"):
             raise FrameError(f"the map is not CEA: CTYPE1 is {projection or 'missing'}")
         numbers = {}
-        for card in NEEDED_CARDS:
+        cards = {"RSUN_REF": RSUN_REF_M, **header}
+        for card in (*NEEDED_CARDS, "RSUN_REF"):
             try:
-                numbers[card.lower()] = float(header[card])
+                numbers[card.lower()] = float(cards[card])
             except KeyError:
                 raise FrameError(f"the header has no {card}") from None
             except (TypeError, ValueError):
-                raise FrameError(f"{card} is {header[card]!r}, not a number") from None
+                raise FrameError(f"{card} is {cards[card]!r}, not a number") from None
             if not np.isfinite(numbers[card.lower()]):
                 raise FrameError(f"{card} is not finite")
         if numbers["cdelt1"] == 0 or numbers["cdelt2"] == 0:
             raise FrameError("CDELT1 and CDELT2 must not be 0")
-        return cls(**numbers, rsun_ref=float(header.get("RSUN_REF", RSUN_REF_M)))
+        return cls(**numbers)
 
     def doubled(self) -> "CeaGeometry":
         """The same map on a grid of half the pixel: old pixel i (from 0) is at 2 i + 0.5."""

@@ -33,8 +33,8 @@ def measure_features(
     geometry : `CeaGeometry`
         Of this grid.
     field : mapping of "Br", "Bt", "Bp" to `~numpy.ndarray`, shape (ny, nx), optional
-        In gauss, NaN without data. When one of the three is missing, field and flux
-        are NaN and the feature is flagged.
+        In gauss, NaN without data. When one of the three is missing, as a map or in a
+        pixel of the feature, its field and flux are NaN and it is flagged.
 
     Returns
     -------
@@ -91,10 +91,14 @@ def measure_features(
         br, bt, bp = (field[name][rows, cols].astype(np.float64) for name in ("Br", "Bt", "Bp"))
         magnitude = np.sqrt(br**2 + bt**2 + bp**2)
         b_max = np.full(n_features, -np.inf)
-        np.maximum.at(b_max, inside, magnitude)
+        np.fmax.at(b_max, inside, magnitude)
         means = {"bx": sum_of(bp) / count, "by": -sum_of(bt) / count, "bz": sum_of(br) / count}
         means |= {"b": sum_of(magnitude) / count, "b_max": b_max}
         flux = sum_of(br) * geometry.pixel_area_mm2 * _CM2_PER_MM2
+        unknown = np.isnan(means["b"])
+        means["b_max"] = np.where(unknown, np.nan, b_max)
+        flux = np.where(unknown, np.nan, flux)
+        flags = np.where(unknown, flags | int(FeatureFlag.NO_FIELD), flags)
     else:
         means = {name: np.full(n_features, np.nan) for name in ("bx", "by", "bz", "b", "b_max")}
         flux = np.full(n_features, np.nan)

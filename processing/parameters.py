@@ -25,7 +25,7 @@ class ChainParameters:
     connectivity: int = 4  # 4: sides touch; 8: corners touch too
     min_pixels: int = 20  # of the doubled grid: 0.66 Mm2
     max_gap: int = 4  # frames a pore may be lost for and still be the same
-    reach_mm: float = 2.5  # farthest a pore moves in one cadence step: 3.5 km/s, twice the fastest seen
+    reach_mm: float = 1.5  # farthest a pore moves in one cadence step: 2 km/s, twice what pores do
 
     def __post_init__(self) -> None:
         if self.enhance not in METHODS:

@@ -48,9 +48,13 @@ def quiet_sun_level(intensity: np.ndarray, bins: int = HISTOGRAM_BINS) -> float:
     finite = intensity[np.isfinite(intensity)]
     if finite.size == 0:
         raise FrameError("the continuum has no finite pixel")
-    counts, edges = np.histogram(finite, bins=bins)
-    fullest = int(np.argmax(counts))
-    level = float(edges[fullest] + edges[fullest + 1]) / 2
+    low, high = float(finite.min()), float(finite.max())
+    if high - low <= 1e-6 * abs(high):  # too narrow for bins that differ
+        level = (low + high) / 2
+    else:
+        counts, edges = np.histogram(finite, bins=bins)
+        fullest = int(np.argmax(counts))
+        level = float(edges[fullest] + edges[fullest + 1]) / 2
     if level <= 0:
         raise FrameError(f"the quiet-Sun level must be positive, found {level:g}")
     return level

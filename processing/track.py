@@ -11,8 +11,9 @@ from processing.timekeys import CADENCE_S
 
 # A pore that shares less than half of its pixels with another has passed by, not joined it.
 MIN_OVERLAP = 0.5
-# Cost of leaving a feature without a link, in the units of `_pair_costs`.
-NO_LINK_COST = 1.5
+# Cost of leaving a feature without a link, in the units of `_pair_costs`: that of two pores
+# without overlap at the end of the reach.
+NO_LINK_COST = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Link:
 
 
 def link_series(
-    frames: Iterable[DetectedFrame], *, pixel_side_mm: float, reach_mm: float = 2.5, max_gap: int = 4
+    frames: Iterable[DetectedFrame], *, pixel_side_mm: float, reach_mm: float = 1.5, max_gap: int = 4
 ) -> list[Link]:
     """
     Link the features of frames in order of T_REC; two label images are held at a time.

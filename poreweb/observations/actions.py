@@ -68,7 +68,7 @@ def take_file(raw: bytes, name: str, *, team: Team, ingest: Ingest, report: Inge
         outcome = keep_segment(segment, raw, name, team=team, ingest=ingest, report=report)
     except (FitsError, FrameError) as problem:
         report.n_refused += 1
-        report.say("refused", str(problem))
+        report.say("refused", f"{str(problem).rstrip('.')}.")
         return
     if outcome == "new":
         report.n_new += 1

@@ -55,7 +55,7 @@ def timeline_json(patch: Patch, run: Run | None) -> str:
     rows = light_curve_rows(run) if run else []
     times: list[datetime] = []
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
-    for before, row in zip([None, *rows[:-1]], rows, strict=True):
+    for before, row in zip([None, *rows], rows, strict=False):
         if before and row["t_rec_s"] - before["t_rec_s"] > CADENCE_S:  # a None breaks the line
             times.append(_tai(before["t_rec_s"] + CADENCE_S))
             for values in columns.values():

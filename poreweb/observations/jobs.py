@@ -15,6 +15,8 @@ SAVE_EVERY = 25
 def run_ingest(ingest_id: int) -> None:
     """Read a delivery's files, keep the good ones, and say what was wrong with the others."""
     perform(Ingest, ingest_id, _ingest_upload)
+    # only now: a worker killed before the row was closed finds the files again
+    storage.remove(archive.incoming_folder(ingest_id))
 
 
 def _ingest_upload(ingest: Ingest) -> None:
@@ -25,7 +27,6 @@ def _ingest_upload(ingest: Ingest) -> None:
             for number, name in enumerate(ingest.names)
         ]
         ingest_paths(ingest, paths)
-    storage.remove(folder)
 
 
 def ingest_paths(ingest: Ingest, paths: list[tuple[str, Path]]) -> actions.IngestReport:

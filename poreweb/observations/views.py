@@ -1,9 +1,9 @@
 """HTTP in, HTTP out: patches, the frame viewer and uploads."""
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Min, Q
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 
 from poreweb.exports.models import Export
@@ -19,6 +19,9 @@ from poreweb.tracks.models import Feature, Link, Run
 from poreweb.tracks.progress import progress_of
 from processing.errors import FitsError, FrameError
 from processing.timekeys import CADENCE_S, format_t_rec
+
+# Only on answers that stay true: a layer that is missing now may be there in a minute.
+KEPT_A_DAY = {"Cache-Control": "private, max-age=86400"}
 
 
 @require_GET
@@ -103,7 +106,6 @@ def viewer(request: Request, pk: int) -> HttpResponse:
 
 
 @require_GET
-@cache_control(private=True, max_age=86400)
 def layer(request: Request, pk: int, frame_id: int, key: str) -> HttpResponse:
     """One layer of one frame, packed (see `layers.pack`); a sentence with status 404 when there is none."""
     patch = get_visible(Patch.objects.all(), request.user, pk)
@@ -114,7 +116,8 @@ def layer(request: Request, pk: int, frame_id: int, key: str) -> HttpResponse:
         body = layers.read_layer(frame, _chosen_run(request, patch), key)
     except (FitsError, FrameError) as problem:
         return HttpResponse(str(problem), status=404, content_type="text/plain")
-    return HttpResponse(body, content_type="application/octet-stream", headers={"Content-Encoding": "gzip"})
+    headers = {"Content-Encoding": "gzip", **KEPT_A_DAY}
+    return HttpResponse(body, content_type="application/octet-stream", headers=headers)
 
 
 @require_GET
@@ -140,13 +143,12 @@ def features(request: Request, pk: int, frame_id: int) -> HttpResponse:
 
 
 @require_GET
-@cache_control(private=True, max_age=86400)
 def thumbnail(request: Request, pk: int, frame_id: int) -> HttpResponse:
     """A small picture of one frame."""
     patch = get_visible(Patch.objects.all(), request.user, pk)
     frame = get_object_or_404(Frame, pk=frame_id, patch=patch)
     try:
-        return HttpResponse(thumbnails.thumbnail_png(frame), content_type="image/png")
+        return HttpResponse(thumbnails.thumbnail_png(frame), content_type="image/png", headers=KEPT_A_DAY)
     except (FitsError, FrameError) as problem:
         return HttpResponse(str(problem), status=404, content_type="text/plain")
 
@@ -154,6 +156,9 @@ def thumbnail(request: Request, pk: int, frame_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def upload(request: Request) -> HttpResponse:
     """Send files. The page's script shows how far they are; without it the form works as it is."""
+    can_upload = Team.objects.writable_by(request.user).exists()
+    if request.method == "POST" and not can_upload:
+        raise PermissionDenied("You may look at what your team does, not add to it; a lead can make you a reviewer.")
     form = UploadForm(request.POST or None, request.FILES or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         ingest = actions.receive_upload(
@@ -163,8 +168,7 @@ def upload(request: Request) -> HttpResponse:
             run_after=form.cleaned_data["run_after"],
         )
         return redirect(ingest)
-    context = {"form": form, "can_upload": Team.objects.writable_by(request.user).exists()}
-    return render(request, "observations/upload.html", context)
+    return render(request, "observations/upload.html", {"form": form, "can_upload": can_upload})
 
 
 @require_GET

@@ -174,8 +174,9 @@ def retry_run(run: Run) -> bool:
     failed_frames = run.segmentations.filter(state=Segmentation.State.FAILED)
     again = set(failed_frames.values_list("index", flat=True))
     failed_frames.update(state=Segmentation.State.WAITING, reason="")
+    run.batches.filter(kind=Batch.Kind.TRACK).delete()  # made again once all frames are in
     for batch in run.batches.all():
-        holds_failed = batch.kind == Batch.Kind.FRAMES and any(batch.first <= index <= batch.last for index in again)
+        holds_failed = any(batch.first <= index <= batch.last for index in again)
         if holds_failed or batch.state in (Task.State.FAILED, Task.State.CANCELLED):
             batch.state, batch.attempts, batch.error, batch.finished_at = Task.State.WAITING, 0, "", None
             batch.save(update_fields=["state", "attempts", "error", "finished_at"])

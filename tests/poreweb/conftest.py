@@ -1,19 +1,22 @@
 """The cast, a stand-in for Redis, a small simulated patch, and what is made of it once a session."""
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import django_rq
 import pytest
+from django.apps import apps
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core import serializers
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.db.models import Model
+from django.forms.models import model_to_dict
 from django.test import Client, override_settings
 from django.utils.module_loading import import_string
 
@@ -138,6 +141,12 @@ def fits_files(simulated: Path) -> list[Path]:
     return sorted(simulated.glob("*.fits"))
 
 
+@pytest.fixture(scope="session")
+def uploaded() -> Callable[[list[Path]], list[SimpleUploadedFile]]:
+    """Files as a view gets them."""
+    return lambda files: [SimpleUploadedFile(path.name, path.read_bytes()) for path in files]
+
+
 @pytest.fixture
 def deliver(team: Team, queues: Queues) -> Callable[..., Ingest]:
     """Hand files in as alice does, and have them read."""
@@ -156,26 +165,29 @@ def deliver(team: Team, queues: Queues) -> Callable[..., Ingest]:
 
 # -- What is made of them, once a session and saved ------------------------------------------------
 
-INGESTED: tuple[type[Model], ...] = (Patch, Frame, Ingest, RawFile)
-FINISHED: tuple[type[Model], ...] = (Run, RunLog, Batch, Segmentation, Track, Feature, Link, Event, Export)
+INGESTED: tuple[type[Model], ...] = (Patch, Frame, Ingest, Ingest.patches.through, RawFile)
+FINISHED: tuple[type[Model], ...] = (
+    Run, RunLog, Batch, Segmentation, Track, Feature, Link, Event, Event.parents.through, Event.children.through,
+    Export,
+)  # fmt: skip
 
 
 @dataclass
 class Saved:
     """Rows and files of an ingested patch and of a finished run on it."""
 
-    ingested: list[dict[str, Any]]
-    finished: list[dict[str, Any]]
+    ingested: list[list[Model]]
+    finished: list[list[Model]]
     folder: Path
 
 
-def _rows_of(models: tuple[type[Model], ...]) -> list[dict[str, Any]]:
-    return [row for model in models for row in serializers.serialize("python", model._default_manager.all())]
+def _rows_of(models: tuple[type[Model], ...]) -> list[list[Model]]:
+    return [list(model._default_manager.all()) for model in models]
 
 
-def _load(rows: list[dict[str, Any]]) -> None:
-    for item in serializers.deserialize("python", rows):
-        item.save()
+def _load(rows: list[list[Model]]) -> None:
+    for of_model in rows:
+        type(of_model[0])._default_manager.bulk_create(of_model)
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +219,7 @@ def saved(
 def patch(team: Team, saved: Saved, storage_folder: Path) -> Patch:
     """HARP 99001 as team A holds it: 11 frames with all segments, no run."""
     _load(saved.ingested)
-    shutil.copytree(saved.folder / "raw", storage_folder / "raw")
+    shutil.copytree(saved.folder / "raw", storage_folder / "raw", copy_function=os.link)
     return Patch.objects.get()
 
 
@@ -215,7 +227,8 @@ def patch(team: Team, saved: Saved, storage_folder: Path) -> Patch:
 def run(patch: Patch, saved: Saved, storage_folder: Path) -> Run:
     """A run on it that is done, with its exports."""
     _load(saved.finished)
-    shutil.copytree(saved.folder, storage_folder, dirs_exist_ok=True)
+    for part in ("runs", "exports"):
+        shutil.copytree(saved.folder / part, storage_folder / part, copy_function=os.link)
     return Run.objects.get()
 
 
@@ -234,7 +247,7 @@ def event(run: Run) -> Event:
 
 
 @pytest.fixture
-def start(patch: Patch, queues: Queues) -> Iterator[Callable[..., Run]]:
+def start(patch: Patch, queues: Queues) -> Callable[..., Run]:
     """Start a run; with ``work`` also end it."""
 
     def started(*, work: bool = False, **changes: Any) -> Run:
@@ -247,3 +260,78 @@ def start(patch: Patch, queues: Queues) -> Iterator[Callable[..., Run]]:
         return run
 
     return started
+
+
+@pytest.fixture
+def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports end at once: they take the most time, and have their own tests."""
+    monkeypatch.setattr("poreweb.exports.jobs._make", lambda export: None)
+
+
+@pytest.fixture
+def outcome() -> Callable[[Run], tuple[list[dict[str, Any]], list[tuple[Any, ...]]]]:
+    """All that a run measured and joined, without keys, to compare runs by."""
+
+    def of_run(run: Run) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
+        features = Feature.objects.filter(segmentation__run=run).order_by("segmentation__index", "label")
+        return [
+            {
+                **model_to_dict(feature, exclude=["id", "segmentation", "track"]),
+                "index": feature.segmentation.index,
+                "track": feature.track and feature.track.number,
+            }
+            for feature in features.select_related("segmentation", "track")
+        ], [(event.kind, event.index, _numbers(event.parents), _numbers(event.children)) for event in run.events.all()]
+
+    return of_run
+
+
+def _numbers(features: Any) -> list[int]:
+    return sorted(features.values_list("track__number", flat=True))
+
+
+@pytest.fixture
+def lose_continuum(patch: Patch) -> Callable[..., list[RawFile]]:
+    """Take the continuum from frames; returns the rows, to put back."""
+
+    def lost(*indices: int) -> list[RawFile]:
+        frames = [patch.frames.all()[index] for index in indices]
+        rows = list(RawFile.objects.filter(segment="continuum", frame__in=frames).order_by("frame"))
+        for row in rows:
+            RawFile.objects.get(pk=row.pk).delete()
+        return rows
+
+    return lost
+
+
+class KilledError(BaseException):
+    """What happens to a worker whose plug is pulled; nothing catches it."""
+
+
+@pytest.fixture
+def killed_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Work until a function was called so often, and pull the plug when it is called once more."""
+
+    def killed(where: str, work: Callable[[], object], *, calls: int = 0) -> None:
+        actual, n_calls = import_string(where), 0
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal n_calls
+            if n_calls == calls:
+                raise KilledError
+            n_calls += 1
+            return actual(*args, **kwargs)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(where, call)
+            with pytest.raises(KilledError):
+                work()
+
+    return killed
+
+
+@pytest.fixture
+def everything(db: None) -> Callable[[], list[dict[str, Any]]]:
+    """All rows of the site, to see whether anything changed."""
+    models = [model for model in apps.get_models() if model.__module__.startswith("poreweb.")]
+    return lambda: [row for model in models for row in serializers.serialize("python", model._default_manager.all())]

@@ -1,0 +1,177 @@
+"""Judging an event, changing one's mind, taking it back, and what the others see of it."""
+
+import re
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from poreweb.review.models import ReviewEntry, Verdict
+from poreweb.tracks.models import Event
+
+
+@pytest.fixture
+def url(event):
+    return reverse("review:give-verdict", args=[event.pk])
+
+
+@pytest.fixture
+def events(run):
+    """gap in frame 4, merge in 5, gap in 6."""
+    return list(run.events.order_by("index"))
+
+
+def history(event: Event) -> list[tuple[str, str, str, str]]:
+    return list(event.history.values_list("reviewer__username", "before", "after", "note"))
+
+
+def test_it_is_stored_with_who_and_when(as_alice, alice, event, url):
+    began = timezone.now()
+    as_alice.post(url, {"choice": "accept", "note": "clear"})
+    verdict = Verdict.objects.get()
+    assert (verdict.event, verdict.reviewer, verdict.choice, verdict.note) == (event, alice, "accept", "clear")
+    assert began <= verdict.given_at <= timezone.now()
+    assert history(event) == [("alice", "", "accept", "clear")]
+
+
+def test_no_machine_row_is_touched(as_alice, event, url, run, everything):
+    def of_machine() -> list[dict]:
+        return [row for row in everything() if not row["model"].startswith("review.")]
+
+    before = of_machine()
+    as_alice.post(url, {"choice": "reject"})
+    assert of_machine() == before
+
+
+def test_a_change_of_mind_is_added_to_the_history(as_alice, event, url):
+    as_alice.post(url, {"choice": "accept", "note": "clear"})
+    first = ReviewEntry.objects.values().get()
+    as_alice.post(url, {"choice": "unsure"})
+    assert Verdict.objects.get().choice == "unsure"
+    assert history(event) == [("alice", "", "accept", "clear"), ("alice", "accept", "unsure", "")]
+    assert ReviewEntry.objects.values().first() == first
+
+
+def test_it_can_be_taken_back(as_alice, event, url):
+    as_alice.post(url, {"choice": "reject"})
+    response = as_alice.post(url, {"withdraw": "1"})
+    assert response.url == event.get_absolute_url()
+    assert not Verdict.objects.exists()
+    assert history(event)[-1] == ("alice", "reject", "", "")
+    as_alice.post(url, {"withdraw": "1"})  # nothing left to take back
+    assert ReviewEntry.objects.count() == 2
+
+
+def test_only_one_s_own_is_taken_back(sign_in, event, url):
+    sign_in("alice").post(url, {"choice": "reject"})
+    sign_in("bob").post(url, {"withdraw": "1"})
+    assert Verdict.objects.get().reviewer.username == "alice"
+    assert len(history(event)) == 1
+
+
+def test_two_reviewers_each_have_one_and_the_newest_counts(sign_in, event, url):
+    for name, choice in (("alice", "accept"), ("bob", "reject"), ("lena", "unsure"), ("bob", "reject")):
+        sign_in(name).post(url, {"choice": choice})
+    assert Verdict.objects.count() == 3
+    page = sign_in("visitor").get(event.get_absolute_url()).text
+    assert re.search(r"state-reject..rejected</span>\s+<span class=.quiet..by bob", page)
+
+
+def test_it_goes_on_to_the_next_that_waits(as_alice, sign_in, events):
+    first, second, third = events
+
+    def judge(event: Event) -> str:
+        return as_alice.post(reverse("review:give-verdict", args=[event.pk]), {"choice": "accept"}).url
+
+    assert judge(second) == f"{third.get_absolute_url()}?judged={second.pk}"
+    assert judge(third) == f"{first.get_absolute_url()}?judged={third.pk}"
+    assert judge(first) == f"/runs/{first.run_id}/events/?judged={first.pk}"
+
+
+def test_births_and_deaths_are_not_asked_for(as_alice, run, events):
+    birth = run.events.create(kind="appear", index=5)
+    birth.children.set(events[1].children.all())
+    for event in events:
+        response = as_alice.post(reverse("review:give-verdict", args=[event.pk]), {"choice": "accept"})
+    assert response.url.startswith(f"/runs/{run.pk}/events/")
+    assert "appears" in as_alice.get(birth.get_absolute_url()).text
+
+
+def test_the_next_page_offers_to_undo(as_alice, sign_in, events, url):
+    after = as_alice.post(url, {"choice": "accept"}).url
+    page = as_alice.get(after).text
+    assert "Merge in frame 5:" in page
+    assert f'action="{url}"' in page
+    assert "Undo" in page
+    assert "Undo" not in sign_in("bob").get(after).text
+    for asked in ("x", "99999", ""):
+        assert as_alice.get(f"{events[2].get_absolute_url()}?judged={asked}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"choice": "maybe"}, "Select a valid choice. maybe is not one of the available choices."),
+        ({}, "This field is required."),
+        ({"choice": "accept", "note": "x" * 2001}, "Ensure this value has at most 2000 characters (it has 2001)."),
+    ],
+    ids=["unknown", "none", "too long"],
+)
+def test_a_wrong_form_is_a_sentence_and_stores_nothing(as_alice, event, url, form, words):
+    response = as_alice.post(url, form)
+    assert response.status_code == 200
+    assert words in response.text
+    assert form.get("note", "") in response.text  # what was typed is kept
+    assert not Verdict.objects.exists()
+    assert not ReviewEntry.objects.exists()
+
+
+def test_the_page_shows_who_and_when(as_alice, event, url):
+    assert "Nobody has judged this event yet." in as_alice.get(event.get_absolute_url()).text
+    as_alice.post(url, {"choice": "accept", "note": "<b>clear</b>"})
+    at = Verdict.objects.get().given_at
+    page = as_alice.get(event.get_absolute_url()).text
+    assert f"by alice, {at:%-d %b %Y, %H:%M} UTC" in page
+    assert f"{at:%-d %b %Y, %H:%M:%S} UTC · alice: pending → accept · “&lt;b&gt;clear&lt;/b&gt;”" in page
+    assert 'value="accept" data-key="a" aria-pressed="true"' in page
+    listed = as_alice.get(f"/runs/{event.run_id}/events/").text
+    assert f"alice, {at:%-d %b %Y, %H:%M} UTC" in listed
+
+
+def test_the_page_shows_what_the_machine_says(as_alice, event):
+    page = as_alice.get(event.get_absolute_url()).text
+    parents = [str(feature.track.number) for feature in event.parents.order_by("pk")]
+    (child,) = event.children.all()
+    assert f"Tracks {' and '.join(parents)} become Track {child.track.number}: area " in page
+    assert page.count("<canvas data-filmstrip") == 6
+    assert page.count("<td>track ") == 4  # two links, two ends each
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        ("", ["gap", "merge", "gap"]),
+        ("?kind=gap", ["gap", "gap"]),
+        ("?kind=appear", ["appear"]),
+        ("?kind=split", []),
+        ("?state=accept", ["merge"]),
+        ("?state=pending", ["gap", "gap"]),
+        ("?state=pending&kind=merge", []),
+        ("?kind=nonsense&state=nonsense&page=x", ["gap", "merge", "gap"]),
+    ],
+)
+def test_the_list_is_filtered_by_its_address(as_alice, run, event, url, query, kinds):
+    run.events.create(kind="appear", index=7)
+    as_alice.post(url, {"choice": "accept"})
+    response = as_alice.get(f"/runs/{run.pk}/events/{query}")
+    assert [item.kind for item in response.context["page"]] == kinds
+    assert "1 of 3 judged" in response.text
+    assert ("No event fits these filters" in response.text) is (not kinds)
+
+
+def test_a_long_list_has_pages_that_keep_the_filter(as_alice, run):
+    Event.objects.bulk_create(Event(run=run, kind="split", index=3) for _ in range(60))
+    first = as_alice.get(f"/runs/{run.pk}/events/?kind=split")
+    assert len(first.context["page"].object_list) == 50
+    assert "?page=2&amp;kind=split" in first.text
+    assert len(as_alice.get(f"/runs/{run.pk}/events/?kind=split&page=2").context["page"].object_list) == 10

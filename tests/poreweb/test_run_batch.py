@@ -1,0 +1,137 @@
+"""The work of a run: in any order, more than once, with workers that die and frames that fail."""
+
+import random
+
+import pytest
+
+from poreweb.tracks import actions, archive, jobs, rows
+from poreweb.tracks.models import Link, Run
+from processing.lineage import build_lineage
+
+pytestmark = pytest.mark.usefixtures("no_files")
+
+
+def test_batches_in_any_order_and_twice_give_the_same(run, start, queues, settings, outcome):
+    settings.BATCH_FRAMES = 3
+    other = start()
+    random.Random(1).shuffle(queues.jobs)
+    queues.work(times=2)
+    other.refresh_from_db()
+    assert (other.state, other.error) == ("done", "")
+    assert other.batches.count() == 5
+    assert outcome(other) == outcome(run)
+    assert other.input_hash == run.input_hash
+    assert other.exports.count() == 3
+
+
+def test_batches_that_lost_their_worker_are_done_again(run, monkeypatch, outcome):
+    before, n_links = outcome(run), run.links.count()
+    run.batches.update(state="running")
+    run.segmentations.update(state="waiting")
+    Run.objects.update(state="running")
+    for batch in run.batches.all():
+        jobs.run_batch(batch.pk)
+    run.refresh_from_db()
+    assert run.state == "done"
+    assert (outcome(run), run.links.count()) == (before, n_links)
+    assert run.exports.count() == 3  # those that stand
+
+
+@pytest.mark.parametrize("where", ["archive.write_maps", "actions.store_frame_result"])
+def test_killed_in_a_frame_it_goes_on_from_there(start, run, queues, killed_in, where, outcome):
+    other = start()
+    killed_in(f"poreweb.tracks.{where}", lambda: jobs.run_batch(queues.jobs[0][1]), calls=2)
+    assert other.batches.first().state == "running"
+    assert other.segmentations.filter(state="done").count() == 2
+    queues.work()
+    other.refresh_from_db()
+    assert other.state == "done"
+    assert outcome(other) == outcome(run)
+
+
+def test_killed_in_the_joining_step_it_joins_again(start, run, queues, killed_in, outcome):
+    other = start()
+    killed_in("poreweb.tracks.rows._save_ends", queues.work)
+    assert not other.tracks.exists()
+    jobs.run_batch(other.batches.get(kind="track").pk)
+    assert outcome(other) == outcome(run)
+
+
+def test_storing_a_lineage_again_replaces_it(run, outcome):
+    before = outcome(run)
+    kept = run.links.values_list("earlier", "later", "cost")
+    links, (nodes, indices) = rows.links_of(run), rows.nodes_of(run)
+    lineage = build_lineage(nodes, links, n_frames=len(indices))
+    edges = set(kept)
+    for _ in range(2):
+        actions.store_lineage(run, links, lineage, frame_indices=indices, nodes=nodes)
+    assert outcome(run) == before
+    assert set(kept.all()) == edges
+    numbers = list(run.tracks.values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+    for track in run.tracks.all():
+        indices = [feature.segmentation.index for feature in track.features.order_by("segmentation__index")]
+        assert (indices[0], indices[-1], len(indices)) == (track.first_index, track.last_index, track.n_features)
+
+
+def test_only_links_of_the_run_are_made(run):
+    for link in Link.objects.select_related("earlier__segmentation", "later__segmentation"):
+        assert link.earlier.segmentation.run_id == link.later.segmentation.run_id == run.pk
+        assert link.earlier.segmentation.index < link.later.segmentation.index
+
+
+def test_maps_are_kept_to_the_step(run):
+    contrast, codes = archive.read_contrast(run, 0), archive.read_contrast_codes(run, 0)
+    assert contrast.shape == (64, 64)
+    assert abs(contrast - (codes - 1.0) * 1e-4).max() < 1e-6
+    assert archive.read_labels(run, 0).max() == run.segmentations.get(index=0).n_features
+
+
+def test_a_frame_that_cannot_be_processed_is_listed(patch, start, as_alice, lose_continuum):
+    lose_continuum(5)
+    run = start(work=True)
+    assert run.state == "done"
+    failed = run.segmentations.get(state="failed")
+    assert (failed.index, failed.reason) == (5, "continuum is missing at 2013.06.19_01:00:00_TAI")
+    page = as_alice.get(run.get_absolute_url()).text
+    assert "continuum is missing at 2013.06.19_01:00:00_TAI" in page
+    assert "10 of 11 frames measured, 1 failed" in page
+    assert max(link.skipped for link in run.links.all()) < 4
+
+
+def test_too_many_failed_frames_fail_the_run(patch, start, as_alice, lose_continuum):
+    lose_continuum(0, 4, 9)
+    run = start(work=True)
+    words = "3 of 11 frames failed; the first one because continuum is missing at 2013.06.19_00:00:00_TAI."
+    assert (run.state, run.error) == ("failed", words)
+    assert not run.batches.filter(kind="track").exists()
+    assert not run.exports.exists()
+    assert words in as_alice.get(run.get_absolute_url()).text
+
+
+def test_a_frame_without_a_field_is_measured(patch, start):
+    patch.frames.first().raw_files.filter(segment="Bt").delete()
+    run = start(work=True)
+    feature = run.segmentations.get(index=0).features.first()
+    assert run.state == "done"
+    assert feature.area_mm2 > 0
+    assert (feature.by_g, feature.b_g) == (None, None)
+
+
+def test_a_bug_fails_the_run_with_its_name(start, queues, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(jobs, "process_segmentation", broken)
+    run = start()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            queues.work()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("failed", "reduce to measure failed: ZeroDivisionError: oops")
+
+
+def test_nothing_dark_is_a_result(start):
+    run = start(work=True, threshold=0.05)
+    assert (run.state, run.tracks.count(), run.events.count()) == ("done", 0, 0)
+    assert set(run.exports.values_list("state", flat=True)) == {"done"}

@@ -1,0 +1,114 @@
+"""What a run takes in, and how it is asked for."""
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+
+from poreweb.observations.models import RawFile
+from poreweb.tracks import actions
+from poreweb.tracks.models import Run
+from processing.errors import ParameterError
+from processing.parameters import ChainParameters
+
+pytestmark = pytest.mark.usefixtures("no_files")
+
+
+def test_it_snapshots_frames_and_batches(patch, start, alice, queues, settings):
+    settings.BATCH_FRAMES = 4
+    run = start()
+    assert (run.number, run.state, run.created_by, run.parent) == (1, "running", alice, None)
+    assert list(run.segmentations.values_list("index", "frame")) == list(
+        enumerate(patch.frames.values_list("pk", flat=True))
+    )
+    assert list(run.batches.values_list("kind", "first", "last", "state")) == [
+        ("frames", first, last, "waiting") for first, last in ((0, 3), (4, 7), (8, 10))
+    ]
+    assert [function for function, _ in queues.jobs] == ["poreweb.tracks.jobs.run_batch"] * 3
+    assert set(run.batches.values_list("attempts", flat=True)) == {1}
+    patch.frames.create(t_rec_s=patch.frames.last().t_rec_s + 720, ny=64, nx=64)
+    assert run.segmentations.count() == 11
+    assert str(run.log.first()) == f"Run 1 started on 11 frames with code {run.code_version}."
+
+
+def test_a_patch_without_frames_starts_nothing(team, alice):
+    with pytest.raises(ParameterError, match="holds no frame"):
+        actions.start_run(team.patches.create(harpnum=1), ChainParameters())
+    assert not Run.objects.exists()
+
+
+def test_numbers_are_unique_within_a_patch(start, patch, team):
+    assert [start().number, start().number] == [1, 2]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Run.objects.create(patch=patch, number=2)
+    Run.objects.create(patch=team.patches.create(harpnum=1), number=2)
+
+
+def test_the_input_hash_follows_files_and_parameters(patch, frame):
+    def hashed(**changes) -> str:
+        return actions.input_hash(patch, ChainParameters(**changes))
+
+    first = hashed()
+    assert hashed() == first
+    assert hashed(threshold=0.6) != first
+    RawFile.objects.create(frame=frame, segment="Br", sha256="0" * 64, size=1, name="x", conflict=True)
+    RawFile.objects.filter(segment="Bt").update(name="renamed.fits")
+    assert hashed() == first
+    frame.raw_files.filter(segment="Br", conflict=False).update(sha256="1" * 64)
+    changed = hashed()
+    assert changed != first
+    frame.raw_files.filter(segment="Bt").delete()
+    assert hashed() not in (first, changed)
+
+
+FORM = {"enhance": "none", "iterations": 5, "threshold": 0.6, "connectivity": 8, "min_pixels": 6, "max_gap": 2,
+        "reach_mm": 2}  # fmt: skip
+
+
+def test_a_rerun_knows_its_parent(as_alice, alice, run, queues):
+    response = as_alice.post(reverse("tracks:start", args=[run.patch_id]), {**FORM, "parent": run.pk})
+    rerun = Run.objects.get(number=2)
+    assert response.url == rerun.get_absolute_url()
+    assert (rerun.parent, rerun.created_by) == (run, alice)
+    assert rerun.parameters == {**ChainParameters().as_dict(), **FORM}
+    assert rerun.input_hash != run.input_hash
+    queues.work()
+    page = as_alice.get(rerun.get_absolute_url()).text
+    assert "<th>Run 1</th>" in page
+    assert 'value="0.6"' in page  # the form of the next rerun is filled in
+    run.refresh_from_db()
+    assert (run.state, run.parameters["threshold"]) == ("done", 0.5)
+
+
+def test_a_parent_on_another_patch_is_none(as_alice, run, team):
+    other = team.patches.create(harpnum=7)
+    other.frames.create(t_rec_s=0, ny=64, nx=64)
+    as_alice.post(reverse("tracks:start", args=[other.pk]), {**FORM, "parent": run.pk})
+    assert other.runs.get().parent is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("threshold", "5", "threshold must be 0.05 to 1, not 5."),
+        ("threshold", "nan", "Enter a number."),
+        ("threshold", "", "This field is required."),
+        ("min_pixels", "0", "min_pixels must be 1 to 100000, not 0."),
+        ("min_pixels", "1.5", "Enter a whole number."),
+        ("enhance", "magic", "Select a valid choice."),
+        ("connectivity", "6", "Select a valid choice."),
+        ("reach_mm", "inf", "Enter a number."),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_by_its_field(as_alice, patch, name, value, words):
+    response = as_alice.post(reverse("tracks:start", args=[patch.pk]), {**FORM, name: value})
+    errors = response.context["form"].errors
+    assert list(errors) == [name]
+    (sentence,) = errors[name]
+    assert sentence.startswith(words)
+    assert response.text.count('class="errorlist"') == 1
+    assert not Run.objects.exists()
+
+
+def test_a_patch_without_frames_is_a_sentence(as_alice, team):
+    url = reverse("tracks:start", args=[team.patches.create(harpnum=7).pk])
+    assert "HARP 7 holds no frame to process." in as_alice.post(url, FORM).text

@@ -1,0 +1,142 @@
+"""All steps in one call, on real records and on frames that lack something."""
+
+import dataclasses
+
+import astropy.units as u
+import numpy as np
+import pytest
+
+from processing.chain import STAGES, process_frame
+from processing.errors import FrameError
+from processing.fits import PatchFrame
+from processing.flags import FeatureFlag
+from processing.parameters import ChainParameters
+from processing.reduce import limb_darkening
+from tests.processing.drawing import GEOMETRY, SHAPE, START_S, draw
+from tests.real_data import each_record, needs_real_data, real_frame
+
+PORES = [(20, 30, 4.0), (44, 70, 6.0)]
+FIELDS = ("Br", "Bt", "Bp")
+
+
+@pytest.fixture
+def frame() -> PatchFrame:
+    """Two pores of 1500 G with a little noise, as HMI would store them."""
+    rng = np.random.default_rng(8)
+    contrast = draw(PORES) + rng.normal(0, 0.02, SHAPE)
+    continuum = 57_600 * limb_darkening(GEOMETRY.mu_map(SHAPE)) * contrast
+    br = np.where(draw(PORES) < 1, 1500.0, 0.0)
+    maps = {"continuum": continuum, "Br": br, "Bt": rng.normal(0, 60, SHAPE), "Bp": rng.normal(0, 60, SHAPE)}
+    cards = {"CTYPE1": "CRLN-CEA", **{name.upper(): value for name, value in vars(GEOMETRY).items()}}
+    return PatchFrame(99001, START_S, cards, {name: image.astype(np.float32) for name, image in maps.items()})
+
+
+def without(frame: PatchFrame, *segments: str) -> PatchFrame:
+    return dataclasses.replace(frame, maps={k: v for k, v in frame.maps.items() if k not in segments})
+
+
+@needs_real_data
+@each_record
+def test_real_records_go_through(record):
+    frame = real_frame(record)
+    result = process_frame(frame, ChainParameters())
+    assert set(result.seconds) == set(STAGES)
+    assert all(seconds >= 0 for seconds in result.seconds.values())
+    assert result.contrast.shape == result.labels.shape == (2 * frame.shape[0], 2 * frame.shape[1])
+    assert len(result.features) == result.labels.max() > 0
+    assert (result.features["area_px"] >= 20).all()
+    assert (result.features["flags"] & FeatureFlag.NO_FIELD == 0).all()
+    assert (result.features["intensity_mean"] < 0.5).all()
+    assert np.isfinite(result.features["flux"].value).all()
+    assert np.median(result.contrast) == pytest.approx(1, abs=0.03)
+    assert 40_000 < result.quiet_sun < 75_000
+    assert result.geometry == frame.geometry.doubled()
+
+
+@needs_real_data
+def test_nothing_dark_is_a_result_too():
+    result = process_frame(real_frame("2875.20130618_122400"), ChainParameters(enhance="none"))  # darkest 0.501
+    assert len(result.features) == result.labels.max() == 0
+
+
+@needs_real_data
+def test_no_enhancement_finds_the_dark_regions_of_the_native_grid():
+    parameters = ChainParameters(enhance="none", threshold=0.6, min_pixels=6)
+    result = process_frame(real_frame("2875.20130620_103600"), parameters)
+    assert (len(result.features), result.features["area_px"].sum()) == (8, 404)
+    assert result.geometry == real_frame("2875.20130620_103600").geometry
+
+
+@needs_real_data
+def test_spots_of_a_real_region_have_strong_field():
+    features = process_frame(real_frame("377.20110215_020000"), ChainParameters()).features
+    largest = features[np.argsort(features["area"])[-4:]]
+    assert (largest["b"] > 1200 * u.G).all()
+    assert {int(sign) for sign in np.sign(largest["bz"].value)} == {-1, 1}  # a delta region shows both
+
+
+def test_drawn_pores_are_found_where_they_are(frame):
+    result = process_frame(frame, ChainParameters())
+    centres = np.column_stack([result.features["row"], result.features["col"]])
+    np.testing.assert_allclose(centres, 2 * np.array(PORES)[:, :2] + 0.5, atol=0.5)
+    assert (result.features["bz"] > 1000 * u.G).all()
+    assert result.mu_range == pytest.approx((np.min(GEOMETRY.mu_map(SHAPE)), np.max(GEOMETRY.mu_map(SHAPE))))
+
+
+@pytest.mark.parametrize("method", ["none", "cubic-spline", "richardson-lucy"])
+def test_areas_on_the_sun_hardly_depend_on_the_grid(frame, method):
+    parameters = ChainParameters(enhance=method, min_pixels=10)
+    areas = process_frame(frame, parameters).features["area"].to_value(u.Mm**2)
+    drawn = [np.count_nonzero(draw([pore]) < 1) * GEOMETRY.pixel_area_mm2 for pore in PORES]
+    np.testing.assert_allclose(areas, drawn, rtol=0.15)
+
+
+@pytest.mark.parametrize("missing", [*FIELDS, "all"])
+def test_a_frame_without_all_of_the_field_is_flagged(frame, missing):
+    whole = process_frame(frame, ChainParameters())
+    result = process_frame(without(frame, *(FIELDS if missing == "all" else (missing,))), ChainParameters())
+    assert len(result.features) == 2
+    assert (result.features["flags"] == FeatureFlag.NO_FIELD).all()
+    assert np.isnan(result.features["flux"].value).all()
+    np.testing.assert_array_equal(result.labels, whole.labels)
+
+
+def test_the_frame_is_not_changed(frame):
+    before = {name: image.copy() for name, image in frame.maps.items()}
+    process_frame(frame, ChainParameters())
+    for name, image in frame.maps.items():
+        np.testing.assert_array_equal(image, before[name])
+
+
+def test_it_runs_twice_to_the_same_result(frame):
+    one, other = (process_frame(frame, ChainParameters()) for _ in range(2))
+    np.testing.assert_array_equal(one.labels, other.labels)
+    np.testing.assert_array_equal(one.contrast, other.contrast)
+
+
+def test_missing_pixels_are_never_pores(frame):
+    continuum = frame.maps["continuum"].copy()
+    continuum[:10] = np.nan
+    result = process_frame(dataclasses.replace(frame, maps={**frame.maps, "continuum": continuum}), ChainParameters())
+    assert np.isnan(result.contrast[:20]).all()
+    assert (result.labels[:20] == 0).all()
+    assert len(result.features) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: without(frame, "continuum"), "continuum is missing"),
+        (lambda frame: dataclasses.replace(frame, cards={}), "not CEA"),
+        (
+            lambda frame: dataclasses.replace(
+                frame, maps={**frame.maps, "continuum": np.full(SHAPE, np.nan, np.float32)}
+            ),
+            "no finite pixel",
+        ),
+    ],
+    ids=["no continuum", "no geometry", "no pixel"],
+)
+def test_what_cannot_be_processed_is_said(frame, change, message):
+    with pytest.raises(FrameError, match=message):
+        process_frame(change(frame), ChainParameters())

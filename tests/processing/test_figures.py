@@ -1,0 +1,95 @@
+"""A figure is tested by its traces, shapes and axis titles, not by its pixels."""
+
+from datetime import datetime, timedelta
+
+import plotly.graph_objects as go
+import pytest
+
+from processing.figures import EVENT_SYMBOLS, EventMark, LightCurve, light_curves
+
+TIMES = [datetime(2013, 6, 20, 10, 36) + timedelta(minutes=12 * index) for index in range(5)]
+CURVE = LightCurve(
+    times=TIMES,
+    area_mm2=[10.0, 11.0, None, 12.0, 12.5],
+    n_pores=[3, 3, None, 4, 0],
+    flux_positive_mx=[1e20, 1.1e20, None, 1.2e20, 0.0],
+    flux_negative_mx=[-2e20, -2e20, None, -2.2e20, 0.0],
+)
+EVENTS = (
+    EventMark(TIMES[1], "merge", "pending", "merge of 2 and 3"),
+    EventMark(TIMES[3], "split", "accept", "split of 4"),
+    EventMark(TIMES[4], "merge", "reject", "merge of 5 and 6"),
+)
+
+
+@pytest.fixture
+def figure() -> go.Figure:
+    return light_curves(CURVE, gaps=[(TIMES[1], TIMES[3])], events=EVENTS)
+
+
+def trace(figure: go.Figure, name: str) -> go.Scatter:
+    (found,) = figure.select_traces({"name": name})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("area", CURVE.area_mm2),
+        ("pores", CURVE.n_pores),
+        ("positive flux", [1.0, 1.1, None, 1.2, 0.0]),
+        ("negative flux", [-2.0, -2.0, None, -2.2, 0.0]),
+    ],
+)
+def test_curves_show_what_was_measured_and_do_not_bridge_gaps(figure, name, values):
+    curve = trace(figure, name)
+    assert list(curve.x) == TIMES
+    assert list(curve.y) == pytest.approx(values)
+    assert curve.connectgaps is False
+
+
+def test_axes_say_what_and_in_which_unit(figure):
+    titles = [axis.title.text for axis in figure.select_yaxes()]
+    assert titles == ["events", "area [Mm²]", "pores", "flux [10²⁰ Mx]"]
+    assert [axis.title.text for axis in figure.select_xaxes()][-1] == "T_REC [TAI]"
+
+
+def test_all_panels_share_one_time_axis(figure):
+    matched = {axis.matches for axis in figure.select_xaxes()}
+    assert len(matched - {None}) == 1
+
+
+def test_polarities_differ_without_colour(figure):
+    assert trace(figure, "positive flux").line.dash != trace(figure, "negative flux").line.dash
+
+
+def test_gaps_are_shaded_in_every_panel(figure):
+    assert {(shape.x0, shape.x1) for shape in figure.layout.shapes} == {(TIMES[1], TIMES[3])}
+    assert {shape.type for shape in figure.layout.shapes} == {"rect"}
+    assert {shape.layer for shape in figure.layout.shapes} == {"below"}
+    assert len({shape.xref for shape in figure.layout.shapes}) == 4
+
+
+@pytest.mark.parametrize("kind", EVENT_SYMBOLS)
+def test_events_stand_at_their_time_with_their_state(figure, kind):
+    marks = trace(figure, kind)
+    expected = [event for event in EVENTS if event.kind == kind]
+    assert list(marks.x) == [event.time for event in expected]
+    assert list(marks.customdata) == [event.state for event in expected]
+    assert list(marks.text) == [event.text for event in expected]
+    assert marks.marker.symbol == EVENT_SYMBOLS[kind]
+
+
+def test_kinds_differ_without_colour():
+    assert len(set(EVENT_SYMBOLS.values())) == len(EVENT_SYMBOLS)
+
+
+def test_nothing_to_show_is_a_figure_too():
+    figure = light_curves(LightCurve([], [], [], [], []))
+    assert len(figure.data) == len(EVENT_SYMBOLS) + 4
+    assert not figure.layout.shapes
+
+
+def test_it_can_be_sent_to_the_page(figure):
+    assert go.Figure(go.Figure(figure).to_dict()) == figure
+    assert '"connectgaps":false' in figure.to_json()

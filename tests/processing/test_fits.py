@@ -1,0 +1,315 @@
+"""FITS as JSOC writes it, as people cut it short, and as it comes back from us."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processing.errors import FitsError, FrameError
+from processing.fits import (
+    SEGMENTS,
+    Segment,
+    join_segments,
+    read_patch_frame,
+    read_segment,
+    segment_file_name,
+    write_image,
+)
+from processing.timekeys import parse_t_rec
+from tests.real_data import each_record, needs_real_data, paths_of, real_frame
+
+T_REC = "2013.06.20_10:36:00_TAI"
+T_REC_S = parse_t_rec(T_REC)
+SHAPE = (40, 60)
+CARDS = {
+    "HARPNUM": 2875, "T_REC": T_REC, "TELESCOP": "SDO/HMI", "QUALITY": 0,
+    "CTYPE1": "CRLN-CEA", "CTYPE2": "CRLT-CEA", "CUNIT1": "degree", "CUNIT2": "degree",
+    "CRPIX1": 30.5, "CRPIX2": 20.5, "CRVAL1": 253.723282, "CRVAL2": 10.8939, "CDELT1": 0.03, "CDELT2": 0.03,
+    "CRLN_OBS": 238.070175, "CRLT_OBS": 1.67519, "DSUN_OBS": 152031959146.69,
+}  # fmt: skip
+BLANK = -32768
+STORED = np.random.default_rng(5).integers(-900, 900, SHAPE).astype(np.int16)
+STORED[3, 4:7] = BLANK
+
+
+def name_of(segment: str = "Br") -> str:
+    return segment_file_name(2875, T_REC_S, segment)
+
+
+def file_of(
+    stored: np.ndarray = STORED,
+    *,
+    rice: bool = False,
+    scale: float | None = 0.01,
+    zero: float = 0.0,
+    cards: dict[str, object] = CARDS,
+) -> bytes:
+    """The bytes of a file of integers with BLANK, as JSOC writes them; ``scale`` None leaves BSCALE out."""
+    out = io.BytesIO()
+    if rice:
+        image = fits.CompImageHDU(stored, compression_type="RICE_1")
+        hdus = fits.HDUList([fits.PrimaryHDU(), image])
+    else:
+        image = fits.PrimaryHDU(stored)
+        hdus = fits.HDUList([image])
+    image.header["BLANK"] = BLANK
+    image.header.update(cards)
+    hdus.writeto(out)
+    if scale is None:
+        return out.getvalue()
+    # BSCALE goes in afterwards, since astropy would scale the integers back by it
+    raw = io.BytesIO(out.getvalue())
+    with fits.open(raw, do_not_scale_image_data=True, disable_image_compression=True) as stored_as:
+        stored_as[-1].header["BSCALE"], stored_as[-1].header["BZERO"] = scale, zero
+        scaled = io.BytesIO()
+        stored_as.writeto(scaled)
+    return scaled.getvalue()
+
+
+@pytest.mark.parametrize("rice", [False, True], ids=["plain", "RICE"])
+@pytest.mark.parametrize(("scale", "zero"), [(0.01, 0.0), (3.0, 98_304.0), (1.0, 0.0), (None, 0.0)])
+def test_integers_are_scaled_and_blank_is_nan(rice, scale, zero):
+    raw = file_of(rice=rice, scale=scale, zero=zero)
+    segment = read_segment(raw, name_of())
+    expected = np.where(STORED == BLANK, np.nan, STORED * (scale or 1.0) + zero)
+    assert segment.data.dtype == np.float32
+    np.testing.assert_allclose(segment.data, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rice", [False, True], ids=["plain", "RICE"])
+@pytest.mark.parametrize("scale", [None, 1.0])
+def test_a_bitmap_is_whole_numbers_with_0_for_blank(rice, scale):
+    stored = np.random.default_rng(6).choice([0, 1, 2, 33, 34], SHAPE).astype(np.int16)
+    stored[0] = BLANK
+    segment = read_segment(file_of(stored, rice=rice, scale=scale), name_of("bitmap"))
+    assert segment.data.dtype == np.uint8
+    np.testing.assert_array_equal(segment.data, np.where(stored == BLANK, 0, stored))
+
+
+def test_a_segment_knows_what_it_is():
+    raw = file_of()
+    segment = read_segment(raw, "some/folder/" + name_of("Bt"))
+    assert (segment.name, segment.harpnum, segment.t_rec_s) == ("Bt", 2875, T_REC_S)
+    assert segment.sha256 == hashlib.sha256(raw).hexdigest()
+    assert not segment.bare
+    assert CARDS.items() <= segment.cards.items()
+    assert not segment.cards.keys() & {"SIMPLE", "BITPIX", "NAXIS1", "BLANK", "BSCALE", "BZERO"}
+
+
+def test_a_bare_header_takes_its_key_from_the_file_name():
+    segment = read_segment(file_of(cards={}), name_of("continuum"))
+    assert (segment.name, segment.harpnum, segment.t_rec_s) == ("continuum", 2875, T_REC_S)
+    assert segment.bare
+
+
+def test_a_bare_segment_takes_its_siblings_cards():
+    bare = read_segment(file_of(cards={}), name_of("continuum"))
+    full = read_segment(file_of(), name_of("Br"))
+    for parts in ([bare, full], [full, bare]):
+        frame = join_segments(parts)
+        assert set(frame.maps) == {"continuum", "Br"}
+        assert frame.geometry.crval1 == CARDS["CRVAL1"]
+    alone = join_segments([bare])
+    assert (alone.harpnum, alone.t_rec) == (2875, T_REC)
+    with pytest.raises(FrameError, match="not CEA"):
+        _ = alone.geometry
+
+
+@pytest.mark.parametrize("name", ["hmi.sharp_cea_720s_nrt.2875.20130620_103600_TAI.BR.fits", "renamed.Br.fits"])
+def test_other_names_of_the_same(name):
+    segment = read_segment(file_of(), name)
+    assert (segment.name, segment.harpnum, segment.t_rec_s) == ("Br", 2875, T_REC_S)
+
+
+@pytest.mark.parametrize(
+    ("name", "cards", "message"),
+    [
+        ("hmi.sharp_cea_720s.2875.20130620_103600_TAI.magnetogram.fits", CARDS, "names no segment"),
+        ("renamed.Br.fits.gz", CARDS, "names no segment"),
+        ("image.fits", CARDS, "names no segment"),
+        ("renamed.Br.fits", {}, "neither HARPNUM and T_REC cards nor"),
+        ("hmi.sharp_cea_720s.2875.20131320_103600_TAI.Br.fits", {}, "unreadable key"),
+        ("hmi.sharp_cea_720s.0.20130620_103600_TAI.Br.fits", {}, "no HARP"),
+        (name_of(), {**CARDS, "HARPNUM": "many"}, "unreadable key"),
+        (name_of(), {**CARDS, "HARPNUM": -5}, "no HARP"),
+        (name_of(), {**CARDS, "T_REC": "yesterday"}, "unreadable key"),
+    ],
+)
+def test_it_refuses_what_it_cannot_place(name, cards, message):
+    with pytest.raises(FitsError, match=message):
+        read_segment(file_of(cards=cards), name)
+
+
+def as_bytes(*hdus: fits.hdu.base._BaseHDU) -> bytes:
+    out = io.BytesIO()
+    fits.HDUList(list(hdus)).writeto(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "not a FITS file"),
+        (b"T_REC HARPNUM\n2013.06.20_10:36:00_TAI 2875\n", "not a FITS file"),
+        (b"SIMPLE  =", "damaged or cut short|holds no image"),
+        (as_bytes(fits.PrimaryHDU()), "holds no image"),
+        (
+            as_bytes(fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("a", "J", array=np.arange(3))])),
+            "holds no image",
+        ),
+        (as_bytes(fits.PrimaryHDU(np.ones((3, 4, 5)))), "3-dimensional"),
+        (as_bytes(fits.PrimaryHDU(np.ones(5))), "1-dimensional"),
+    ],
+    ids=["empty", "text", "one word", "no data", "table", "cube", "spectrum"],
+)
+def test_it_refuses_other_files(raw, message):
+    with pytest.raises(FitsError, match=message):
+        read_segment(raw, name_of())
+
+
+def test_a_claim_of_too_many_pixels_is_not_believed():
+    header = fits.Header({"SIMPLE": True, "BITPIX": 8, "NAXIS": 2, "NAXIS1": 10**6, "NAXIS2": 10**6})
+    with pytest.raises(FitsError):
+        read_segment(header.tostring().encode() + b"\0" * 2880, name_of())
+
+
+WHOLE = {rice: file_of(rice=rice) for rice in (False, True)}
+
+
+@given(st.booleans(), st.data())
+def test_a_file_cut_short_is_refused_or_whole(rice, data):
+    """Only what is behind the data may be missing."""
+    whole = WHOLE[rice]
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    try:
+        segment = read_segment(whole[:cut], name_of())
+    except FitsError:
+        return
+    np.testing.assert_array_equal(segment.data, read_segment(whole, name_of()).data)
+
+
+@pytest.mark.parametrize("rice", [False, True], ids=["plain", "RICE"])
+def test_the_sentence_names_the_file(rice):
+    with pytest.raises(FitsError, match=name_of()):
+        read_segment(WHOLE[rice][:4000], name_of())
+
+
+@given(st.booleans(), st.data())
+def test_a_damaged_file_raises_nothing_unexpected(rice, data):
+    damaged = bytearray(WHOLE[rice])
+    for offset in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=4)):
+        damaged[offset] = data.draw(st.integers(0, 255))
+    try:
+        segment = read_segment(bytes(damaged), name_of())
+    except FitsError:
+        return
+    assert segment.data.ndim == 2
+
+
+def segment_of(name: str = "Br", *, harpnum: int = 2875, t_rec_s: int = T_REC_S, side: int = 4) -> Segment:
+    return Segment(name, harpnum, t_rec_s, np.zeros((side, side), np.float32), dict(CARDS), "", bare=False)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (segment_of("Bt", side=5), r"Bt is \(5, 5\), Br is \(4, 4\)"),
+        (segment_of("Bt", harpnum=377), "different records"),
+        (segment_of("Bt", t_rec_s=T_REC_S + 720), "different records"),
+    ],
+    ids=["shape", "HARP", "time"],
+)
+def test_segments_must_belong_together(other, message):
+    with pytest.raises(FrameError, match=message):
+        join_segments([segment_of(), other])
+
+
+def test_a_frame_needs_a_segment():
+    with pytest.raises(FrameError, match="at least one"):
+        join_segments([])
+
+
+def test_a_missing_map_is_named():
+    frame = join_segments([segment_of("Br")])
+    assert frame.shape == (4, 4)
+    assert frame.need("Br") is frame.maps["Br"]
+    with pytest.raises(FrameError, match=f"continuum is missing at {T_REC}"):
+        frame.need("continuum")
+
+
+def test_a_written_image_comes_back(tmp_path):
+    path = tmp_path / name_of("continuum")
+    image = np.random.default_rng(7).normal(1, 0.1, SHAPE).astype(np.float32)
+    image[0, 0] = np.nan
+    write_image(path, image, {**CARDS, "NAXIS1": 999, "BITPIX": 16}, history=["flattened", "sharpened"])
+    back = read_segment(path.read_bytes(), path.name)
+    np.testing.assert_array_equal(back.data, image)
+    assert back.cards == CARDS
+    header = fits.getheader(path)
+    assert (header["NAXIS1"], header["NAXIS2"], header["BITPIX"]) == (60, 40, -32)
+    assert list(header["HISTORY"]) == ["flattened", "sharpened"]
+    assert join_segments([back]).geometry.dsun_obs == CARDS["DSUN_OBS"]
+
+
+def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "image.fits"
+    write_image(path, np.zeros(SHAPE, np.float32), CARDS)
+    before = path.read_bytes()
+
+    def full(*args: object, **options: object) -> None:
+        Path(str(args[1])).write_bytes(b"SIMPLE  =")
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fits.PrimaryHDU, "writeto", full)
+        with pytest.raises(OSError, match="No space"):
+            write_image(path, np.ones(SHAPE, np.float32), CARDS)
+    assert path.read_bytes() == before
+    write_image(path, np.ones(SHAPE, np.float32), CARDS)
+    assert [file.name for file in tmp_path.iterdir()] == ["image.fits"]
+    assert fits.getdata(path).min() == 1
+
+
+@needs_real_data
+@each_record
+def test_real_records_are_read(record):
+    frame = real_frame(record)
+    harpnum, _, moment = record.partition(".")
+    assert (frame.harpnum, frame.t_rec_s) == (int(harpnum), parse_t_rec(f"{moment}_TAI"))
+    assert set(frame.maps) == {path.name.split(".")[-2] for path in paths_of(record)}
+    assert set(frame.maps) <= set(SEGMENTS)
+    assert frame.cards["HARPNUM"] == frame.harpnum
+    assert frame.geometry.cdelt1 == 0.03
+    assert 40_000 < np.nanmedian(frame.need("continuum")) < 70_000
+    assert all(image.shape == frame.shape for image in frame.maps.values())
+
+
+@needs_real_data
+def test_the_real_bitmap():
+    bitmap = real_frame("377.20110215_020000").maps["bitmap"]
+    assert bitmap.dtype == np.uint8
+    assert np.unique(bitmap).tolist() == [0, 1, 2, 33, 34]
+
+
+@needs_real_data
+def test_the_bare_real_continuum_alone_has_no_geometry():
+    (path,) = (path for path in paths_of("7115.20170901_220000") if ".continuum." in path.name)
+    segment = read_segment(path.read_bytes(), path.name)
+    assert segment.bare
+    with pytest.raises(FrameError, match="not CEA"):
+        _ = read_patch_frame([path]).geometry
+
+
+@needs_real_data
+@pytest.mark.parametrize("segment", ["continuum", "bitmap"])
+@pytest.mark.parametrize("part", [0.01, 0.1, 0.5, 0.9, 0.97])
+def test_real_files_cut_short(segment, part):
+    (path,) = (path for path in paths_of("377.20110215_020000") if f".{segment}." in path.name)
+    raw = path.read_bytes()
+    with pytest.raises(FitsError, match=r"cut short|no image"):
+        read_segment(raw[: int(part * len(raw))], path.name)

@@ -1,0 +1,174 @@
+"""Stories told with drawn disks: who continues whom, over gaps and lost frames, and who does not."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from processing.lineage import Lineage, Node, build_lineage
+from processing.track import Link, link_series, shared_pixels
+from tests.processing.drawing import Disk, detect
+
+SIDE_MM = 0.18222  # of the doubled grid
+REACH_MM = 2.5
+STILL = (32.0, 48.0, 5.0)
+
+
+def links_of(story: Sequence[Sequence[Disk]], *, slots: Sequence[int] | None = None, max_gap: int = 4) -> list[Link]:
+    return link_series(detect(story, slots=slots), pixel_side_mm=SIDE_MM, reach_mm=REACH_MM, max_gap=max_gap)
+
+
+def lineage_of(story: Sequence[Sequence[Disk]], *, slots: Sequence[int] | None = None, max_gap: int = 4) -> Lineage:
+    frames = detect(story, slots=slots)
+    links = link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=REACH_MM, max_gap=max_gap)
+    nodes = [Node(int(number), index) for index, frame in enumerate(frames) for number in frame.ids]
+    return build_lineage(nodes, links, n_frames=len(frames))
+
+
+def kinds_of(lineage: Lineage) -> list[tuple[str, int]]:
+    return [(event.kind, event.frame) for event in lineage.events]
+
+
+def pair(radius: float, other: float, *, outside: Sequence[float]) -> list[list[Disk]]:
+    """Two disks whose rims are that many pixels apart, one list per frame."""
+    apart = [radius + other + distance for distance in outside]
+    return [[(32, 48 - distance / 2, radius), (32, 48 + distance / 2, other)] for distance in apart]
+
+
+def test_a_drifting_pore_is_one_track():
+    lineage = lineage_of([[(32, 20 + 3 * index, 5)] for index in range(8)])
+    assert [track.ids for track in lineage.tracks] == [tuple(range(1, 9))]
+    assert lineage.events == []
+
+
+def test_neighbours_keep_their_own_tracks():
+    lineage = lineage_of([[(20, 30 + index, 5), (34, 31 + index, 5), (50, 80 - index, 4)] for index in range(6)])
+    assert [len(track.ids) for track in lineage.tracks] == [6, 6, 6]
+    assert [track.lineage for track in lineage.tracks] == [1, 2, 3]
+    assert lineage.events == []
+
+
+def test_a_link_says_how_sure_it_is():
+    (still,) = links_of([[STILL], [STILL]])
+    assert still == Link(1, 2, cost=0, overlap=1, distance_mm=0)
+    (moved,) = links_of([[STILL], [(32, 52, 5)]])
+    assert moved.distance_mm == pytest.approx(4 * SIDE_MM)
+    assert 0 < moved.overlap < 1
+    assert moved.cost > still.cost
+
+
+@pytest.mark.parametrize("radius", [3.5, 5.0, 7.0], ids=["smaller joins", "equals join", "larger joins"])
+def test_a_merge_has_all_its_parents(radius):
+    lineage = lineage_of(pair(5, radius, outside=[5, 3, -1, -3]))
+    assert kinds_of(lineage) == [("merge", 2)]
+    (merge,) = lineage.events
+    assert merge.parents == (3, 4)
+    assert merge.children == (5,)
+    assert [track.ids for track in lineage.tracks] == [(1, 3), (2, 4), (5, 6)]
+    assert {track.lineage for track in lineage.tracks} == {1}
+
+
+@pytest.mark.parametrize("radius", [3.5, 5.0, 7.0], ids=["smaller leaves", "equals part", "larger leaves"])
+def test_a_split_has_all_its_children(radius):
+    lineage = lineage_of(pair(5, radius, outside=[-3, -1, 3, 5]))
+    assert kinds_of(lineage) == [("split", 2)]
+    (split,) = lineage.events
+    assert split.parents == (2,)
+    assert split.children == (3, 4)
+    assert [track.ids for track in lineage.tracks] == [(1, 2), (3, 5), (4, 6)]
+    assert {track.lineage for track in lineage.tracks} == {1}
+
+
+def test_three_may_merge_at_once():
+    apart: list[Disk] = [(32, 40, 5), (32, 51, 4), (32, 29, 4)]
+    joined: list[Disk] = [(32, 40, 5), (32, 49, 4), (32, 31, 4)]
+    lineage = lineage_of([apart, joined])
+    (merge,) = lineage.events
+    assert merge.kind == "merge"
+    assert len(merge.parents) == 3
+
+
+def test_merged_pores_may_part_again():
+    lineage = lineage_of(pair(5, 4, outside=[3, -1, -1, 3]))
+    assert kinds_of(lineage) == [("merge", 1), ("split", 3)]
+    assert {track.lineage for track in lineage.tracks} == {1}
+
+
+@pytest.mark.parametrize("n_hidden", [1, 3, 4])
+def test_a_flickering_pore_is_found_again(n_hidden):
+    lineage = lineage_of([[STILL]] * 3 + [[]] * n_hidden + [[STILL]] * 3)
+    assert len(lineage.tracks) == 1
+    assert kinds_of(lineage) == [("gap", 3 + n_hidden)]
+    (gap,) = lineage.events
+    assert (gap.parents, gap.children) == ((3,), (4,))
+
+
+@pytest.mark.parametrize(("n_hidden", "max_gap", "n_tracks"), [(1, 0, 2), (2, 2, 1), (3, 2, 2), (5, 4, 2), (5, 5, 1)])
+def test_a_longer_gap_is_another_pore(n_hidden, max_gap, n_tracks):
+    lineage = lineage_of([[STILL]] * 2 + [[]] * n_hidden + [[STILL]] * 2, max_gap=max_gap)
+    assert len(lineage.tracks) == n_tracks
+    if n_tracks == 2:
+        assert kinds_of(lineage) == [("disappear", 1), ("appear", 2 + n_hidden)]
+
+
+def test_a_link_over_a_gap_counts_the_frames_without_it():
+    (link,) = (link for link in links_of([[STILL], [], [], [STILL], [STILL]]) if link.skipped)
+    assert (link.earlier, link.later, link.skipped) == (1, 2, 2)
+
+
+@pytest.mark.parametrize("n_lost", [1, 4])
+def test_a_lost_frame_is_no_gap_of_the_pore(n_lost):
+    lineage = lineage_of([[STILL]] * 5, slots=[0, 1, 2, 3 + n_lost, 4 + n_lost])
+    assert len(lineage.tracks) == 1
+    assert lineage.events == []
+
+
+def test_a_flicker_beside_a_lost_frame_counts_both():
+    story: list[list[Disk]] = [[STILL], [], [STILL]]  # hidden in slot 1, lost in slots 2 and 3
+    assert len(lineage_of(story, slots=[0, 1, 4], max_gap=3).tracks) == 1
+    assert len(lineage_of(story, slots=[0, 1, 4], max_gap=2).tracks) == 2
+    (link,) = links_of(story, slots=[0, 1, 4])
+    assert link.skipped == 1  # the frame we hold and do not see it in
+
+
+def test_nothing_is_linked_over_more_lost_frames_than_the_gap():
+    assert links_of([[STILL], [STILL]], slots=[0, 5], max_gap=4)
+    assert not links_of([[STILL], [STILL]], slots=[0, 6], max_gap=4)
+
+
+@pytest.mark.parametrize(("steps", "part_of_reach", "n_links"), [(1, 0.9, 1), (1, 1.1, 0), (4, 0.9, 1), (4, 1.1, 0)])
+def test_the_reach_grows_with_the_root_of_the_steps(steps, part_of_reach, n_links):
+    moved = part_of_reach * REACH_MM / SIDE_MM * steps**0.5
+    assert len(links_of([[(32, 30, 3)], [(32, 30 + moved, 3)]], slots=[0, steps])) == n_links
+
+
+@pytest.mark.parametrize(("part_of_reach", "n_links"), [(0.9, 1), (1.1, 0)])
+def test_the_reach_holds_over_gaps_too(part_of_reach, n_links):
+    moved = part_of_reach * REACH_MM / SIDE_MM * 2**0.5
+    assert len(links_of([[(32, 30, 3)], [], [(32, 30 + moved, 3)]])) == n_links
+
+
+def test_the_nearer_of_two_is_found_again():
+    story: list[list[Disk]] = [[(32, 40, 4)], [], [(32, 42, 4), (32, 54, 4)]]
+    (link,) = links_of(story)
+    assert (link.earlier, link.later) == (1, 2)
+
+
+def test_links_are_sorted_and_unique():
+    links = links_of(pair(5, 4, outside=[3, -1, -1, 3]))
+    ends = [(link.later, link.earlier) for link in links]
+    assert ends == sorted(set(ends))
+
+
+@pytest.mark.parametrize(
+    "story", [[], [[STILL]], [[], [], []], [[], [STILL], []]], ids=["none", "one", "empty", "alone"]
+)
+def test_nothing_to_link(story):
+    assert links_of(story) == []
+
+
+def test_shared_pixels_of_each_pair():
+    first, second = detect([[(20, 20, 4), (40, 60, 4)], [(20, 22, 4), (40, 60, 6)]])
+    shared = shared_pixels(first.labels, second.labels, 2, 2)
+    assert shared[0, 1] == shared[1, 0] == 0
+    assert shared[1, 1] == first.area_px[1]
+    assert 0 < shared[0, 0] < first.area_px[0]

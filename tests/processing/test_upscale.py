@@ -1,0 +1,123 @@
+"""The doubled grid: sunpy's resampling is the reference inside, the sky must stay where it was."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.wcs import WCS
+
+from processing.errors import FrameError
+from processing.fits import doubled_cards
+from processing.upscale import fill_missing, upscale_cubic, upscale_nearest
+from tests.real_data import needs_real_data, real_frame
+
+BORDER = 8  # new pixels; sunpy takes zeros from beyond the border, we mirror
+
+
+@needs_real_data
+@pytest.mark.parametrize("segment", ["Br", "Bt", "Bp"])
+@pytest.mark.parametrize("record", ["377.20110215_020000", "2875.20130620_103600"])
+def test_it_is_sunpys_spline_away_from_the_border(record, segment):
+    frame = real_frame(record)
+    image = frame.maps[segment]
+    double = 2 * np.array(frame.shape[::-1]) * u.pix
+    expected = sunpy.map.Map(image, frame.cards).resample(double, method="spline")
+    zoomed = upscale_cubic(image)
+    inside = (slice(BORDER, -BORDER),) * 2
+    assert zoomed.shape == expected.data.shape
+    np.testing.assert_allclose(zoomed[inside], expected.data[inside], rtol=0, atol=1e-3 * np.ptp(image))
+    cards = doubled_cards(frame.cards, frame.shape)
+    for card in ("CRPIX1", "CRPIX2", "CDELT1", "CDELT2"):
+        assert cards[card] == pytest.approx(expected.meta[card.lower()]), card
+
+
+@needs_real_data
+@pytest.mark.parametrize("segment", ["Br", "Bt", "Bp", "continuum"])
+def test_the_flux_is_kept(segment):
+    image = real_frame("377.20110215_020000").maps[segment]
+    change = upscale_cubic(image).sum(dtype=np.float64) / 4 - image.sum(dtype=np.float64)
+    assert abs(change) < 1e-3 * abs(image).sum(dtype=np.float64)
+
+
+@needs_real_data
+def test_there_is_no_ring_of_zeros():
+    image = real_frame("377.20110215_020000").maps["continuum"]
+    zoomed = upscale_cubic(image)
+    for side in (zoomed[0], zoomed[-1], zoomed[:, 0], zoomed[:, -1]):
+        assert side.min() > 0.8 * image.min()
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1234.5])
+def test_a_constant_stays_constant_to_the_border(value):
+    np.testing.assert_allclose(upscale_cubic(np.full((12, 17), value)), value, atol=1e-9)
+
+
+def test_a_ramp_is_exact_inside():
+    rows, cols = np.indices((40, 50))
+    new_rows, new_cols = (np.indices((80, 100)) - 0.5) / 2
+    zoomed = upscale_cubic(3.0 * rows - 2.0 * cols)
+    inside = (slice(24, -24),) * 2
+    np.testing.assert_allclose(zoomed[inside], (3 * new_rows - 2 * new_cols)[inside], atol=1e-5)
+
+
+def test_old_pixels_lie_between_their_four_new_ones():
+    image = np.zeros((11, 15))
+    image[4, 9] = 1
+    zoomed = upscale_cubic(image)
+    four = zoomed[8:10, 18:20]
+    np.testing.assert_allclose(four, four[0, 0], rtol=1e-4)
+    assert np.argwhere(zoomed > 0.99 * zoomed.max()).tolist() == [[8, 18], [8, 19], [9, 18], [9, 19]]
+
+
+def test_a_missing_pixel_is_four_missing_pixels_and_harms_no_other():
+    image = np.random.default_rng(1).normal(size=(20, 30))
+    image[5, 7] = np.nan
+    image[:, -1] = np.nan
+    before = image.copy()
+    zoomed = upscale_cubic(image)
+    np.testing.assert_array_equal(np.isnan(zoomed), upscale_nearest(np.isnan(image)))
+    assert np.nanmax(abs(zoomed)) < 3 * np.nanmax(abs(image))
+    np.testing.assert_array_equal(image, before)
+
+
+def test_missing_pixels_take_their_nearest_neighbour():
+    image = np.array([[1.0, np.nan, 3.0], [1.0, np.nan, np.nan]])
+    filled, missing = fill_missing(image)
+    assert filled[1, 2] == 3
+    assert filled[0, 1] in (1, 3)
+    np.testing.assert_array_equal(missing, np.isnan(image))
+
+
+@pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("f8", "f8"), ("i2", "f4")])
+def test_it_keeps_the_floating_type(given, result):
+    assert upscale_cubic(np.ones((6, 8), given)).dtype == result
+
+
+def test_the_bitmap_is_repeated_not_blended():
+    bitmap = np.array([[0, 34, 2], [33, 1, 0]], np.uint8)
+    zoomed = upscale_nearest(bitmap)
+    assert zoomed.dtype == np.uint8
+    assert zoomed.shape == (4, 6)
+    for row, col in np.ndindex(bitmap.shape):
+        assert (zoomed[2 * row : 2 * row + 2, 2 * col : 2 * col + 2] == bitmap[row, col]).all()
+
+
+@pytest.mark.parametrize("image", [np.ones(5), np.ones((2, 3, 4)), np.full((4, 4), np.nan)], ids=["1d", "3d", "nan"])
+def test_it_refuses_what_is_no_image(image):
+    with pytest.raises(FrameError):
+        upscale_cubic(image)
+
+
+@pytest.mark.parametrize("south", [10.8939, -21.0769])
+def test_the_doubled_header_is_true(south):
+    cards = {
+        "CTYPE1": "CRLN-CEA", "CTYPE2": "CRLT-CEA", "CUNIT1": "deg", "CUNIT2": "deg", "CRPIX1": 292.0, "CRPIX2": 125.5,
+        "CRVAL1": 253.723282, "CRVAL2": south, "CDELT1": 0.03, "CDELT2": 0.03, "NAXIS1": 583, "NAXIS2": 250,
+    }  # fmt: skip
+    new = doubled_cards(cards, (250, 583))
+    assert (new["NAXIS1"], new["NAXIS2"]) == (1166, 500)
+    assert cards["NAXIS1"] == 583
+    pixels = np.array([[0.0, 0.0], [582.0, 249.0], [100.25, 33.5]])
+    before = WCS(cards).all_pix2world(pixels, 0)
+    after = WCS(new).all_pix2world(2 * pixels + 0.5, 0)
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-9)

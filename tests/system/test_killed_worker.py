@@ -34,8 +34,5 @@ def test_run_survives_sigkill(site: Site, simulated: Path) -> None:
     assert ask(site, "select count(*) from tracks_segmentation s where n_features != "
                      "(select count(*) from tracks_feature f where f.segmentation_id = s.id)") == [(0,)]  # fmt: skip
     assert ask(site, "select count(*) from tracks_event where kind = 'merge'") == [(1,)]
-    wait_for(
-        lambda: ask(site, "select count(*) from exports_export where state = 'done'") == [(3,)],
-        60,
-        "movie and catalogues",
-    )
+    made = "select count(*) from exports_export where state = 'done'"
+    wait_for(lambda: ask(site, made) == [(3,)], 60, "the movie and the catalogues")

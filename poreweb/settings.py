@@ -147,7 +147,6 @@ USE_I18N = False
 # -- Static files: served by the web process itself, straight from the source tree --------------------
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 
 LOGGING = {

@@ -14,8 +14,6 @@ from poreweb.work.redis_address import default_redis_url
 VAR_DIR = Path(tempfile.mkdtemp(prefix="poreweb-tests-"))
 os.environ["VAR_DIR"] = str(VAR_DIR)  # of child processes; pytest-django has loaded our own settings by now
 settings.VAR_DIR = VAR_DIR
-settings.STATIC_ROOT = VAR_DIR / "static"
-settings.STATIC_ROOT.mkdir()  # WhiteNoise warns where there is none
 settings.STORAGE_URL = f"file://{VAR_DIR / 'storage'}"
 settings.REDIS_URL = default_redis_url(VAR_DIR)
 for queue in settings.RQ_QUEUES.values():  # in place: django-rq holds the same dictionaries

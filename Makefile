@@ -38,7 +38,7 @@ test: install-dev browser
 	$(BIN)/python -m pytest
 
 bench: install-dev
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
 
 lint: install-dev
 	$(BIN)/ruff check .

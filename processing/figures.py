@@ -35,6 +35,7 @@ class EventMark:
     kind: str
     state: str
     text: str
+    address: str = ""
 
 
 def light_curves(
@@ -44,7 +45,8 @@ def light_curves(
     Total area, number of pores and flux of each polarity over one time axis (TAI).
 
     Gaps are shaded and never bridged by a line. Events stand above the curves, one
-    shape per kind; their state is in ``customdata`` for the page to colour.
+    shape per kind; their state and address are in ``customdata`` for the page to
+    colour and to follow.
     """
     figure = make_subplots(
         rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.13, 0.29, 0.29, 0.29]
@@ -55,8 +57,8 @@ def light_curves(
             go.Scatter(
                 x=[mark.time for mark in marks], y=[kind] * len(marks), mode="markers", name=kind,
                 marker={"symbol": symbol, "size": 10, "line": {"width": 1.5}},
-                customdata=[mark.state for mark in marks], text=[mark.text for mark in marks],
-                hovertemplate="%{text} (%{customdata})<extra></extra>",
+                customdata=[[mark.state, mark.address] for mark in marks], text=[mark.text for mark in marks],
+                hovertemplate="%{text} (%{customdata[0]})<extra></extra>",
             ),
             row=1, col=1,
         )  # fmt: skip

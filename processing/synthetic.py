@@ -22,18 +22,14 @@ from processing.synthetic_header import (
     DAY_S,
     OMEGA_DEG_PER_DAY,
     QUIET_SUN_DN,
-    TrueFrame,
-    Truth,
-    observe,
     observer_cards,
     quantised,
-    read_truth,
     region_cards,
     restored,
     write_segment,
-    write_truth,
 )
 from processing.synthetic_sun import Backdrop, Bundle, Life, draw_sun, pore_contrast, union_scale
+from processing.synthetic_truth import TrueFrame, Truth, observe, read_truth, write_truth
 from processing.timekeys import CADENCE_S, parse_t_rec
 
 __all__ = ["Simulation", "SimulationParameters", "Truth", "read_truth", "simulate", "write_simulation"]

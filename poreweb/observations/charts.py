@@ -1,11 +1,13 @@
 """What a patch page draws: light curves, the timeline's events, the sparkline."""
 
+import json
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from django.db.models import Count, F, Q, Sum
+from django.urls import reverse
 
 from poreweb.exports.models import Export
 from poreweb.observations.models import Patch
@@ -50,8 +52,8 @@ def light_curve_rows(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def timeline_json(patch: Patch, run: Run | None) -> str:
-    """The light-curve figure as plotly's JSON; without a run its curves are empty."""
+def timeline_figure(patch: Patch, run: Run | None) -> dict[str, Any]:
+    """The light-curve figure as plain values; without a run its curves are empty."""
     rows = light_curve_rows(run) if run else []
     times: list[datetime] = []
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
@@ -68,16 +70,30 @@ def timeline_json(patch: Patch, run: Run | None) -> str:
     gaps = [(_tai(first) + half, _tai(second) - half) for first, second in pairwise(held) if second - first > CADENCE_S]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
     marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows})
-    text = light_curves(curve, gaps=gaps, events=marks).to_json()
-    assert text is not None
-    return text
+    figure: dict[str, Any] = json.loads(light_curves(curve, gaps=gaps, events=marks).to_json())
+    return figure
 
 
 def _marks(run: Run, t_rec_s: dict[int, int]) -> list[EventMark]:
     return [
-        EventMark(_tai(t_rec_s[event.index]), event.kind, STATES[event.state], f"{event.kind} in frame {event.index}")
+        EventMark(
+            _tai(t_rec_s[event.index]),
+            event.kind,
+            STATES[event.state],
+            f"{event.kind} in frame {event.index}",
+            event.get_absolute_url(),
+        )
         for event in review_events(run)
         if event.index in t_rec_s
+    ]
+
+
+def previews(patch: Patch) -> list[tuple[str, str, str]]:
+    """For each frame: TAI as the figure's axis has it, address of its thumbnail, T_REC."""
+    frames = patch.frames.order_by("t_rec_s").values_list("pk", "t_rec_s")
+    return [
+        (_tai(t_rec_s).isoformat(), reverse("observations:thumbnail", args=[patch.pk, pk]), format_t_rec(t_rec_s))
+        for pk, t_rec_s in frames
     ]
 
 

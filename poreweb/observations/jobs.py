@@ -3,10 +3,14 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from django.db import transaction
+from django.utils import timezone
+
 from poreweb import storage
 from poreweb.observations import actions, archive
 from poreweb.observations.models import Ingest
 from poreweb.observations.unpack import Found, unpack
+from poreweb.people.models import Team
 from poreweb.work.tasks import perform
 
 SAVE_EVERY = 25
@@ -27,6 +31,28 @@ def _ingest_upload(ingest: Ingest) -> None:
             for number, name in enumerate(ingest.names)
         ]
         ingest_paths(ingest, paths)
+
+
+def ingest_here(team: Team, paths: list[Path], *, run_after: bool) -> tuple[Ingest, actions.IngestReport]:
+    """
+    Read a delivery from this machine's disk in this process, for the command line.
+
+    Until all is read the row says that the command was interrupted, which is then true
+    without anyone having to notice.
+    """
+    ingest = Ingest.objects.create(
+        team=team,
+        names=[str(path) for path in paths],
+        run_after=run_after,
+        state=Ingest.State.FAILED,
+        error="The command was interrupted.",
+    )
+    report = ingest_paths(ingest, [(path.name, path) for path in paths])
+    with transaction.atomic():
+        ingest.state, ingest.error, ingest.finished_at = Ingest.State.DONE, "", timezone.now()
+        ingest.save(update_fields=["state", "error", "finished_at"])
+        ingest.when_done()
+    return ingest, report
 
 
 def ingest_paths(ingest: Ingest, paths: list[tuple[str, Path]]) -> actions.IngestReport:

@@ -10,7 +10,7 @@ function themed(figure) {
   layout.hoverlabel = { bgcolor: role("surface-raised"), font: { color: role("text") }, bordercolor: role("line") };
   const data = figure.data.map((trace) => {
     if (trace.customdata) {
-      const color = trace.customdata.map((state) => role(STATES[state] ?? "text-quiet"));
+      const color = trace.customdata.map(([state]) => role(STATES[state] ?? "text-quiet"));
       return { ...trace, marker: { ...trace.marker, color, line: { ...trace.marker.line, color } } };
     }
     const color = role(TRACES[trace.name] ?? "text");
@@ -26,5 +26,24 @@ function draw() {
   }
 }
 
+/** Show the frame nearest to a moment beside the figure. */
+function preview(moment) {
+  const at = Date.parse(`${moment}`.replace(" ", "T"));
+  const frames = JSON.parse(document.getElementById("previews")?.textContent ?? "[]");
+  const away = ([time]) => Math.abs(Date.parse(time) - at);
+  const nearest = frames.reduce((best, frame) => (!best || away(frame) < away(best) ? frame : best), null);
+  const picture = document.querySelector("[data-preview] img");
+  if (!nearest || !picture || picture.src.endsWith(nearest[1])) return;
+  [, picture.src] = nearest;
+  document.querySelector("[data-preview] time").textContent = nearest[2];
+}
+
 draw();
+for (const box of document.querySelectorAll("[data-figure]")) {
+  box.on("plotly_hover", ({ points }) => preview(points[0].x));
+  box.on("plotly_click", ({ points }) => {
+    const [, address] = points.find((point) => point.customdata)?.customdata ?? [];
+    if (address) location.assign(address);
+  });
+}
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

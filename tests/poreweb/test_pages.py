@@ -99,7 +99,7 @@ def test_a_patch_that_holds_nothing(team, as_alice):
 
 def test_the_patch_page_shows_curves_and_their_table(run, as_alice):
     page = as_alice.get(run.patch.get_absolute_url()).text
-    match = re.search(r'<script type="application/json" id="timeline">(.*?)</script>', page, re.DOTALL)
+    match = re.search(r'<script id="timeline" type="application/json">(.*?)</script>', page, re.DOTALL)
     assert match
     figure = json.loads(match[1])
     assert {"data", "layout"} <= set(figure)

@@ -75,7 +75,7 @@ def test_events_stand_at_their_time_with_their_state(figure, kind):
     marks = trace(figure, kind)
     expected = [event for event in EVENTS if event.kind == kind]
     assert list(marks.x) == [event.time for event in expected]
-    assert list(marks.customdata) == [event.state for event in expected]
+    assert list(marks.customdata) == [[event.state, event.address] for event in expected]
     assert list(marks.text) == [event.text for event in expected]
     assert marks.marker.symbol == EVENT_SYMBOLS[kind]
 

@@ -14,8 +14,8 @@ from processing.fits import SEGMENTS, read_patch_frame, segment_file_name
 from processing.geometry import CeaGeometry
 from processing.reduce import flatten
 from processing.synthetic import Simulation, SimulationParameters, read_truth, simulate, write_simulation
-from processing.synthetic_header import MIN_AREA_PX
 from processing.synthetic_sun import THRESHOLD, Bundle, blur_and_bin, granulation, pore_contrast, union_scale
+from processing.synthetic_truth import MIN_AREA_PX
 
 SMALL = SimulationParameters(
     shape=(120, 200), n_frames=24, n_pores=5, n_mergers=1, n_splits=1, n_flickers=1, lost=(12,)

@@ -6,11 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from poreweb.observations.jobs import ingest_paths
-from poreweb.observations.models import Ingest
+from poreweb.observations.jobs import ingest_here
 from poreweb.people.models import Team
-from poreweb.work.models import Task
-from poreweb.work.tasks import finish
 
 
 class Command(BaseCommand):
@@ -32,18 +29,7 @@ class Command(BaseCommand):
         for path in options["paths"]:
             if not path.exists():
                 raise CommandError(f"{path} does not exist.")
-        ingest = Ingest.objects.create(
-            team=team,
-            names=[str(path) for path in options["paths"]],
-            run_after=not options["no_run"],
-            state=Task.State.RUNNING,
-        )
-        try:
-            report = ingest_paths(ingest, [(path.name, path) for path in options["paths"]])
-        except BaseException:
-            finish(ingest, Task.State.FAILED, "The command was interrupted.")
-            raise
-        finish(ingest, Task.State.DONE)
+        _, report = ingest_here(team, options["paths"], run_after=not options["no_run"])
         for line in report.lines:
             self.stdout.write(line["text"])
         self.stdout.write(

@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 seed=options["seed"], n_pores=options["pores"], n_mergers=options["mergers"],
                 n_splits=options["splits"], n_flickers=options["flickers"],
             )  # fmt: skip
-            truth = write_simulation(parameters, options["folder"])
+            folder = write_simulation(parameters, options["folder"])
         except PorewebError as problem:
             raise CommandError(str(problem)) from problem
-        self.stdout.write(f"{parameters.n_frames} frames written to {options['folder']}; truth in {truth}.")
+        self.stdout.write(f"{parameters.n_frames} frames written to {folder}; the truth is in {folder / 'truth.json'}.")

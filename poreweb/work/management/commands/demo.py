@@ -10,9 +10,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from poreweb.exports.models import Export
-from poreweb.observations.actions import save_report
-from poreweb.observations.jobs import ingest_paths
-from poreweb.observations.models import Ingest
+from poreweb.observations.jobs import ingest_here
 from poreweb.people.actions import DEMO_PASSWORD, DEMO_USER, make_demo_people
 from poreweb.people.models import Team
 from poreweb.storage import local_path
@@ -22,7 +20,6 @@ from poreweb.tracks.progress import progress_of
 from poreweb.work.management.commands.serve import Command as Serve
 from poreweb.work.models import Task
 from poreweb.work.services import Supervisor
-from poreweb.work.tasks import finish
 from processing.parameters import ChainParameters
 from processing.synthetic import SimulationParameters, write_simulation
 
@@ -63,10 +60,7 @@ class Command(Serve):
     def ingest(self, team: Team, folder: Path) -> list[Run]:
         """Read the folder, unless it is already held, and start a run on each patch that has none on its frames."""
         self.say_progress(f"Reading {folder}")
-        ingest = Ingest.objects.create(team=team, names=[str(folder)], run_after=False, state=Task.State.RUNNING)
-        report = ingest_paths(ingest, [(folder.name, folder)])
-        save_report(ingest, report)
-        finish(ingest, Task.State.DONE)
+        ingest, report = ingest_here(team, [folder], run_after=False)
         self.end_line()
         for line in report.lines:
             if line["kind"] != "duplicate":

@@ -68,6 +68,7 @@ def build_parser() -> ArgumentParser:
     track = step("track", commands.track, "labels of a series to tracks and events")
     track.add_argument("output", type=Path, help="JSON with tracks, links and events")
     track.add_argument("labels", type=existing, nargs="+", help="label files, in any order; T_REC is in their headers")
+    track.add_argument("--features", type=existing, nargs="*", default=[], help="tables that measure wrote, for edges")
     _track_options(track)
 
     movie = step("movie", commands.movie, "a series to a movie with outlines, T_REC and a scale bar")

@@ -11,13 +11,12 @@ from astropy.table import QTable
 from processing.enhance import deblur
 from processing.fits import PatchFrame
 from processing.geometry import CeaGeometry
-from processing.measure import measure_features
+from processing.measure import FIELD_SEGMENTS, measure_features
 from processing.parameters import ChainParameters
 from processing.reduce import flatten
 from processing.segment import label_pores
 from processing.upscale import upscale_cubic
 
-FIELD_SEGMENTS = ("Br", "Bt", "Bp")
 STAGES = ("reduce", "enhance", "upscale", "segment", "measure")
 _Result = TypeVar("_Result")
 

@@ -2,34 +2,35 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import QTable
 
-from processing.chain import FIELD_SEGMENTS, process_frame
+from processing.chain import process_frame
 from processing.enhance import deblur
 from processing.errors import FitsError, FrameError
 from processing.fits import (
-    Segment,
     doubled_cards,
-    join_segments,
     plain_cards,
     read_image,
+    read_patch_frame,
     read_segment,
     write_image,
 )
+from processing.flags import FeatureFlag
 from processing.geometry import CeaGeometry
 from processing.lineage import Node, build_lineage
-from processing.measure import measure_features
-from processing.movie import MovieFrame, write_movie
+from processing.measure import FIELD_SEGMENTS, measure_features
+from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
 from processing.parameters import ChainParameters
 from processing.reduce import flatten
 from processing.segment import label_pores
-from processing.timekeys import CADENCE_S, compact_t_rec, parse_t_rec
-from processing.track import DetectedFrame, link_series
+from processing.timekeys import compact_t_rec, parse_t_rec, slots_between
+from processing.track import DetectedFrame, link_series, series_breaks
 from processing.upscale import upscale_cubic, upscale_nearest
 
 Cards = dict[str, Any]
@@ -111,12 +112,17 @@ def measure(
     return f"{output}: {len(table)} features"
 
 
-def track(output: Path, labels: list[Path], max_gap: int, reach_mm: float) -> str:
-    """Labels of a series to tracks, links and events."""
+def track(output: Path, labels: list[Path], max_gap: int, reach_mm: float, features: Sequence[Path] = ()) -> str:
+    """Labels of a series to tracks, links and events; the tables that measure wrote tell what touches the edge."""
     series = _in_time(labels)
+    edges = {}
+    for path in features:
+        table = QTable.read(path)
+        edges[parse_t_rec(table.meta["T_REC"])] = (table["flags"] & FeatureFlag.ON_EDGE) > 0
     _, cards = read(series[0][1])
     side = CeaGeometry.from_header(cards).pixel_side_mm
-    story = _lineage_of(_detected(series), side, ChainParameters(max_gap=max_gap, reach_mm=reach_mm))
+    parameters = ChainParameters(max_gap=max_gap, reach_mm=reach_mm)
+    story = _lineage_of(_detected(series), edges, side, parameters)
     output.write_text(json.dumps(story, indent=1) + "\n")
     return f"{output}: {len(story['tracks'])} tracks, {len(story['links'])} links, {len(story['events'])} events"
 
@@ -132,7 +138,7 @@ def movie(output: Path, contrast: list[Path], labels: list[Path], tracks: Path |
     def frames() -> Iterator[MovieFrame]:
         for (t_rec_s, path), before in zip(series, [None, *series[:-1]], strict=True):
             if before:
-                missing = range(before[0] + CADENCE_S, t_rec_s, CADENCE_S)
+                missing = slots_between(before[0], t_rec_s)[:MAX_GAP_FRAMES]
                 yield from (MovieFrame(slot, gap=True) for slot in missing)
             image = read(label_of[t_rec_s])[0] if t_rec_s in label_of else None
             yield MovieFrame(t_rec_s, contrast=read(path)[0], labels=image, tracks=numbers[t_rec_s])
@@ -145,38 +151,39 @@ def movie(output: Path, contrast: list[Path], labels: list[Path], tracks: Path |
 def run(input: Path, output: Path, **options: Any) -> str:
     """The whole chain on a folder."""
     parameters = ChainParameters(**options)
-    records = _records(input)
+    harpnum, records = _records(input)
     output.mkdir(parents=True, exist_ok=True)
-    contrast, labels = [], []
-    for segments in records:
-        frame = join_segments(segments)
+    contrast, labels, features = [], [], []
+    for paths in records:
+        frame = read_patch_frame(paths)
         result = process_frame(frame, parameters)
-        stem = output / f"harp{frame.harpnum}.{compact_t_rec(frame.t_rec_s)}"
+        stem = output / f"harp{harpnum}.{compact_t_rec(frame.t_rec_s)}"
         cards = frame.cards if parameters.factor == 1 else doubled_cards(frame.cards, frame.shape)
         cards = {**cards, "BUNIT": "", "AVG_F_ON": result.quiet_sun}
         contrast.append(Path(f"{stem}.contrast.fits"))
         labels.append(Path(f"{stem}.labels.fits"))
+        features.append(Path(f"{stem}.features.ecsv"))
         write_image(contrast[-1], result.contrast, cards)
         write_image(labels[-1], result.labels, cards)
-        result.features.meta = {"T_REC": frame.t_rec, "HARPNUM": frame.harpnum}
-        result.features.write(f"{stem}.features.ecsv", overwrite=True)
+        result.features.meta = {"T_REC": frame.t_rec, "HARPNUM": harpnum}
+        result.features.write(features[-1], overwrite=True)
     story, film = output / "tracks.json", output / "movie.mp4"
-    words = track(story, labels, parameters.max_gap, parameters.reach_mm)
-    movie(film, contrast, labels, story, title=f"HARP {records[0][0].harpnum}")
+    words = track(story, labels, parameters.max_gap, parameters.reach_mm, features)
+    movie(film, contrast, labels, story, title=f"HARP {harpnum}")
     return f"{len(records)} frames in {output}; {words}; {film}"
 
 
-def _records(folder: Path) -> list[list[Segment]]:
-    """The segments of a folder by record, in time; FrameError if they are of several HARPs."""
-    by_time: dict[int, list[Segment]] = defaultdict(list)
+def _records(folder: Path) -> tuple[int, list[list[Path]]]:
+    """HARPNUM, and the files of each record in time; FrameError if they are of several HARPs or of none."""
+    by_time: dict[int, list[Path]] = defaultdict(list)
     harps = set()
     for path in sorted(folder.glob("*.fits")):
         segment = read_segment(path.read_bytes(), path.name)
-        by_time[segment.t_rec_s].append(segment)
+        by_time[segment.t_rec_s].append(path)
         harps.add(segment.harpnum)
     if len(harps) != 1:
         raise FrameError(f"{folder} holds {len(harps)} HARPs in .fits files; one at a time, please")
-    return [by_time[t_rec_s] for t_rec_s in sorted(by_time)]
+    return harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)]
 
 
 def _in_time(paths: Iterable[Path]) -> list[tuple[int, Path]]:
@@ -209,24 +216,26 @@ def _detected(series: list[tuple[int, Path]]) -> Iterator[DetectedFrame]:
         n_before += count.size
 
 
-def _lineage_of(frames: Iterable[DetectedFrame], pixel_side_mm: float, parameters: ChainParameters) -> dict[str, Any]:
+def _lineage_of(
+    frames: Iterable[DetectedFrame], edges: dict[int, np.ndarray], pixel_side_mm: float, parameters: ChainParameters
+) -> dict[str, Any]:
     """Features (id, T_REC seconds, label), links, tracks and events, in plain values."""
     features: list[dict[str, int]] = []
     nodes: list[Node] = []
-    n_frames = 0
+    times: list[int] = []
 
     def noted() -> Iterator[DetectedFrame]:
-        nonlocal n_frames
         for frame in frames:
-            on_edge = _on_edge(frame.labels, frame.ids.size)
+            on_edge = edges.get(frame.t_rec_s, _on_border(frame.labels, frame.ids.size))
             for label, feature_id in enumerate(frame.ids.tolist(), start=1):
                 features.append({"id": feature_id, "t_rec_s": frame.t_rec_s, "label": label})
-                nodes.append(Node(feature_id, n_frames, bool(on_edge[label - 1])))
-            n_frames += 1
+                nodes.append(Node(feature_id, len(times), bool(on_edge[label - 1])))
+            times.append(frame.t_rec_s)
             yield frame
 
     links = link_series(noted(), pixel_side_mm=pixel_side_mm, reach_mm=parameters.reach_mm, max_gap=parameters.max_gap)
-    lineage = build_lineage(nodes, links, n_frames=n_frames)
+    breaks = series_breaks(times, max_gap=parameters.max_gap)
+    lineage = build_lineage(nodes, links, n_frames=len(times), breaks=breaks)
     return {
         "features": features,
         "links": [asdict(link) for link in links],
@@ -235,7 +244,7 @@ def _lineage_of(frames: Iterable[DetectedFrame], pixel_side_mm: float, parameter
     }
 
 
-def _on_edge(labels: np.ndarray, n_features: int) -> np.ndarray:
+def _on_border(labels: np.ndarray, n_features: int) -> np.ndarray:
     rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     return np.isin(np.arange(1, n_features + 1), rim)
 

@@ -154,7 +154,7 @@ def read_segment(raw: bytes, name: str) -> Segment:
         raise FitsError(f"{base} has neither HARPNUM and T_REC cards nor a JSOC file name") from None
     except (FrameError, ValueError) as problem:
         raise FitsError(f"{base} has an unreadable key: {problem}") from problem
-    if harpnum <= 0:
+    if not 0 < harpnum < 2**31:
         raise FitsError(f"{base} has HARPNUM {harpnum}, which is no HARP")
     data = np.nan_to_num(data, nan=0).astype(np.uint8) if segment == "bitmap" else data.astype(np.float32)
     return Segment(segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards)

@@ -1,7 +1,7 @@
 """Links to tracks, events and lineages; reviewers' verdicts come back in here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,17 @@ class Lineage:
     events: list[EventOf]
 
 
-def build_lineage(nodes: Sequence[Node], links: Iterable[Link], *, n_frames: int) -> Lineage:
+def build_lineage(
+    nodes: Sequence[Node], links: Iterable[Link], *, n_frames: int, breaks: Collection[int] = ()
+) -> Lineage:
     """
     Cut the graph of links into tracks and name what happens at their ends.
 
     A track ends where links join or part. Tracks are numbered from 1 by their first
     frame, then by their first feature's id, so that equal input gives equal numbers.
     Appearing in the first frame, disappearing in the last, and both at the edge of the
-    patch are not events: nothing is known of what was before or after.
+    patch are not events: nothing is known of what was before or after. The same holds
+    at ``breaks``: frames before which so much is missing that nothing can be linked.
     """
     links = list(links)
     frame_of = {node.id: node.frame for node in nodes}
@@ -80,6 +83,7 @@ def build_lineage(nodes: Sequence[Node], links: Iterable[Link], *, n_frames: int
             ids.append(next_of[ids[-1]])
         tracks.append(TrackOf(number, lineage_of[head.id], tuple(ids)))
 
+    begins, ends = {0, *breaks}, {n_frames, *breaks}
     events = []
     for node in nodes:
         parents = tuple(sorted(link.earlier for link in links_in[node.id]))
@@ -88,9 +92,9 @@ def build_lineage(nodes: Sequence[Node], links: Iterable[Link], *, n_frames: int
             events.append(EventOf("merge", node.frame, parents, (node.id,)))
         if len(children) > 1:
             events.append(EventOf("split", min(frame_of[child] for child in children), (node.id,), children))
-        if not parents and node.frame > 0 and not node.on_edge:
+        if not parents and node.frame not in begins and not node.on_edge:
             events.append(EventOf("appear", node.frame, (), (node.id,)))
-        if not children and node.frame < n_frames - 1 and not node.on_edge:
+        if not children and node.frame + 1 not in ends and not node.on_edge:
             events.append(EventOf("disappear", node.frame, (node.id,), ()))
     events += [
         EventOf("gap", frame_of[link.later], (link.earlier,), (link.later,)) for link in links if link.skipped > 0

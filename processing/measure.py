@@ -12,6 +12,7 @@ from processing.flags import FeatureFlag
 from processing.geometry import CeaGeometry
 
 _CM2_PER_MM2 = 1e16
+FIELD_SEGMENTS = ("Br", "Bt", "Bp")
 
 
 def measure_features(
@@ -34,7 +35,8 @@ def measure_features(
         Of this grid.
     field : mapping of "Br", "Bt", "Bp" to `~numpy.ndarray`, shape (ny, nx), optional
         In gauss, NaN without data. When one of the three is missing, as a map or in a
-        pixel of the feature, its field and flux are NaN and it is flagged.
+        pixel of the feature, what needs it is NaN and the feature is flagged; ``bz`` and
+        ``flux`` need Br alone.
 
     Returns
     -------
@@ -87,22 +89,18 @@ def measure_features(
     table["area_projected"] = sum_of(np.nan_to_num(pixel_mu)) * geometry.pixel_area_mm2 * u.Mm**2
     table["intensity_mean"] = sum_of(dark) / count
     table["intensity_min"] = ndimage.minimum(contrast, labels, table["label"]) if n_features else np.zeros(0)
-    if field and all(name in field for name in ("Br", "Bt", "Bp")):
-        br, bt, bp = (field[name][rows, cols].astype(np.float64) for name in ("Br", "Bt", "Bp"))
-        magnitude = np.sqrt(br**2 + bt**2 + bp**2)
-        b_max = np.full(n_features, -np.inf)
-        np.fmax.at(b_max, inside, magnitude)
-        means = {"bx": sum_of(bp) / count, "by": -sum_of(bt) / count, "bz": sum_of(br) / count}
-        means |= {"b": sum_of(magnitude) / count, "b_max": b_max}
-        flux = sum_of(br) * geometry.pixel_area_mm2 * _CM2_PER_MM2
-        unknown = np.isnan(means["b"])
-        means["b_max"] = np.where(unknown, np.nan, b_max)
-        flux = np.where(unknown, np.nan, flux)
-        flags = np.where(unknown, flags | int(FeatureFlag.NO_FIELD), flags)
-    else:
-        means = {name: np.full(n_features, np.nan) for name in ("bx", "by", "bz", "b", "b_max")}
-        flux = np.full(n_features, np.nan)
-        flags = flags | int(FeatureFlag.NO_FIELD)
+    no_map = np.full(rows.size, np.nan)
+    br, bt, bp = (
+        field[name][rows, cols].astype(np.float64) if field and name in field else no_map for name in FIELD_SEGMENTS
+    )
+    magnitude = np.sqrt(br**2 + bt**2 + bp**2)
+    means = {"bx": sum_of(bp) / count, "by": -sum_of(bt) / count, "bz": sum_of(br) / count}
+    means["b"] = sum_of(magnitude) / count
+    b_max = np.full(n_features, -np.inf)
+    np.fmax.at(b_max, inside, magnitude)
+    means["b_max"] = np.where(np.isnan(means["b"]), np.nan, b_max)
+    flux = sum_of(br) * geometry.pixel_area_mm2 * _CM2_PER_MM2
+    flags = np.where(np.isnan(means["b"]), flags | int(FeatureFlag.NO_FIELD), flags)
     for name, values in means.items():
         table[name] = values * u.G
     table["flux"] = flux * u.Mx

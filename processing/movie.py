@@ -43,6 +43,8 @@ NARROW_PX, TALL_PX = 700, 1600  # smaller images are enlarged to the first, not 
 SCALE_BAR_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 UNIT = "I / quiet Sun"
 MAX_EVENT_LINES = 6
+# A longer gap is cut to one second of film; T_REC then jumps, and the sidecar tells.
+MAX_GAP_FRAMES = 8
 
 
 @dataclass(frozen=True)

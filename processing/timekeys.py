@@ -1,7 +1,9 @@
 """T_REC, the key of every record: TAI in JSOC's notation, and the UTC shown beside it."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from astropy.time import Time
 
@@ -51,9 +53,12 @@ def utc_of(t_rec_s: int) -> datetime:
     return Time(EPOCH + timedelta(seconds=t_rec_s), scale="tai").utc.to_datetime()
 
 
-def missing_slots(t_rec_s: list[int], cadence_s: int = CADENCE_S) -> list[int]:
-    """The T_REC seconds on the cadence grid between first and last that are not held."""
-    if not t_rec_s:
-        return []
-    held = set(t_rec_s)
-    return [slot for slot in range(min(held), max(held), cadence_s) if slot not in held]
+def slots_between(earlier_s: int, later_s: int, cadence_s: int = CADENCE_S) -> range:
+    """The T_REC seconds on the cadence grid after one moment and before another."""
+    return range(earlier_s + cadence_s, later_s, cadence_s)
+
+
+def gaps_in(t_rec_s: Iterable[int], cadence_s: int = CADENCE_S) -> list[range]:
+    """For each gap of a series its missing slots, as T_REC seconds; ranges, since one gap may be years."""
+    slots = (slots_between(before, after, cadence_s) for before, after in pairwise(sorted(t_rec_s)))
+    return [missing for missing in slots if missing]

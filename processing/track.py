@@ -1,6 +1,6 @@
 """Features of a series of frames to links: overlap and assignment, then gaps closed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -75,10 +75,19 @@ def link_series(
     links: list[Link] = []
     seen: list[DetectedFrame] = []
     for earlier, later in pairwise(_remember(frames, seen)):
-        if (later.t_rec_s - earlier.t_rec_s) // CADENCE_S <= max_gap + 1:
+        if not _is_break(earlier.t_rec_s, later.t_rec_s, max_gap):
             links += link_frames(earlier, later, pixel_side_mm=pixel_side_mm, reach_mm=reach_mm)
     links += _close_gaps(seen, links, pixel_side_mm=pixel_side_mm, reach_mm=reach_mm, max_gap=max_gap)
     return sorted(links, key=lambda link: (link.later, link.earlier))
+
+
+def series_breaks(t_rec_s: Sequence[int], *, max_gap: int) -> set[int]:
+    """Indices of the frames before which more than ``max_gap`` slots are missing, so that nothing is linked."""
+    return {k + 1 for k, (before, after) in enumerate(pairwise(t_rec_s)) if _is_break(before, after, max_gap)}
+
+
+def _is_break(earlier_s: int, later_s: int, max_gap: int) -> bool:
+    return (later_s - earlier_s) // CADENCE_S > max_gap + 1
 
 
 def _remember(frames: Iterable[DetectedFrame], seen: list[DetectedFrame]) -> Iterator[DetectedFrame]:

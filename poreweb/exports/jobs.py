@@ -5,28 +5,30 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from django.db import transaction
+
 from poreweb import storage
 from poreweb.exports.catalogue import build_catalogue
 from poreweb.exports.models import Export
 from poreweb.tracks import archive, rows
 from poreweb.tracks.jobs import pixel_side_mm
 from poreweb.tracks.models import Run, Segmentation
-from poreweb.work.tasks import perform
+from poreweb.work.tasks import must_hold, perform
 from processing.errors import FrameError
 from processing.export import write_catalogue
-from processing.movie import MovieFrame, write_movie
-from processing.timekeys import CADENCE_S
+from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
+from processing.timekeys import slots_between
 
 SAVE_EVERY = 10
 
 
-def run_export(export_id: int) -> None:
+def run_export(export_id: int, attempt: int | None = None) -> None:
     """Make one export's file."""
-    perform(Export, export_id, _make)
+    perform(Export, export_id, _make, attempt)
 
 
 def _make(export: Export) -> None:
-    key = f"exports/{export.pk}/{export.file_name}"
+    key = f"exports/{export.pk}/{export.attempts}/{export.file_name}"  # of this attempt alone
     with storage.writing(key) as path:
         if export.kind == Export.Kind.MOVIE:
             _make_movie(export, path, f"{key.rpartition('.')[0]}.json")
@@ -36,7 +38,9 @@ def _make(export: Export) -> None:
         with path.open("rb") as made:
             export.sha256 = hashlib.file_digest(made, "sha256").hexdigest()
     export.path = key
-    export.save(update_fields=["path", "size", "sha256"])
+    with transaction.atomic():
+        must_hold(export)
+        export.save(update_fields=["path", "size", "sha256"])
 
 
 def _make_movie(export: Export, path: Path, sidecar_key: str) -> None:
@@ -65,13 +69,13 @@ def _make_movie(export: Export, path: Path, sidecar_key: str) -> None:
 
 
 def movie_frames(run: Run, done: list[Segmentation]) -> Iterator[MovieFrame]:
-    """The run's frames in order, with a marked frame for each slot that is missing between them."""
+    """The run's frames in order; of each gap up to MAX_GAP_FRAMES slots as marked frames."""
     events = _event_words(run)
     previous: Segmentation | None = None
     for segmentation in done:
         t_rec_s = segmentation.frame.t_rec_s
         if previous is not None:
-            for missing in range(previous.frame.t_rec_s + CADENCE_S, t_rec_s, CADENCE_S):
+            for missing in slots_between(previous.frame.t_rec_s, t_rec_s)[:MAX_GAP_FRAMES]:
                 yield MovieFrame(missing, gap=True)
         yield MovieFrame(
             t_rec_s,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import numpy as np
 from django.contrib.auth.models import User
@@ -12,7 +13,7 @@ from poreweb import storage
 from poreweb.observations import archive
 from poreweb.observations.models import Frame, Ingest, Patch, RawFile
 from poreweb.people.models import Team
-from poreweb.work.tasks import dispatch
+from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import FitsError, FrameError
 from processing.fits import Segment, read_segment
 from processing.geometry import CeaGeometry
@@ -39,18 +40,17 @@ class IngestReport:
             self.lines.append({"kind": kind, "text": text})
 
 
-@transaction.atomic
 def receive_upload(files: Iterable[UploadedFile], *, team: Team, user: User, run_after: bool) -> Ingest:
     """Keep uploaded files where a worker finds them, and queue their reading."""
-    ingest = Ingest.objects.create(team=team, user=user, run_after=run_after)
+    folder = uuid4().hex
     names = []
+    # before the transaction: copying gigabytes within it would keep every other writer waiting
     for number, file in enumerate(files):
-        name = (file.name or "unnamed").replace("\\", "/").rpartition("/")[2]
-        names.append(name)
-        _copy_in(f"{archive.incoming_folder(ingest.pk)}/{number:05d}", file)
-    ingest.names = names
-    ingest.save(update_fields=["names"])
-    dispatch(ingest)
+        names.append((file.name or "unnamed").replace("\\", "/").rpartition("/")[2])
+        _copy_in(archive.incoming_key(folder, number), file)
+    with transaction.atomic():
+        ingest = Ingest.objects.create(team=team, user=user, run_after=run_after, folder=folder, names=names)
+        dispatch(ingest)
     return ingest
 
 
@@ -86,6 +86,7 @@ def keep_segment(segment: Segment, raw: bytes, name: str, *, team: Team, ingest:
     ny, nx = segment.data.shape
     patch, _ = Patch.objects.get_or_create(team=team, harpnum=segment.harpnum)
     frame, _ = Frame.objects.get_or_create(patch=patch, t_rec_s=segment.t_rec_s, defaults={"ny": ny, "nx": nx})
+    Frame.objects.select_for_update(no_key=True).get(pk=frame.pk)  # two deliveries of one file wait for each other
     if (frame.ny, frame.nx) != (ny, nx):
         raise FrameError(
             f"{name} is {nx} by {ny} pixels, but {patch} at {frame.t_rec} is held with {frame.nx} by {frame.ny}"
@@ -114,7 +115,7 @@ def _learn_cards(frame: Frame, segment: Segment) -> None:
     """Take a full header's cards as the frame's, and the patch's NOAA numbers with them."""
     frame.cards = segment.cards
     quality = segment.cards.get("QUALITY")
-    frame.quality = quality if isinstance(quality, int) else None
+    frame.quality = quality if isinstance(quality, int) and abs(quality) < 2**63 else None
     try:
         mu = CeaGeometry.from_header(segment.cards).mu_map((frame.ny, frame.nx))
         if np.isfinite(mu).any():
@@ -131,6 +132,8 @@ def _learn_cards(frame: Frame, segment: Segment) -> None:
 @transaction.atomic
 def save_report(ingest: Ingest, report: IngestReport) -> None:
     """Show how far a delivery is."""
+    if ingest.is_open:  # one read on the command line is nobody else's
+        must_hold(ingest)
     for name in ("n_read", "n_new", "n_duplicate", "n_conflict", "n_refused"):
         setattr(ingest, name, getattr(report, name))
     ingest.report = report.lines

@@ -13,9 +13,14 @@ def raw_key(sha256: str) -> str:
     return f"raw/{sha256[:2]}/{sha256}.fits"
 
 
-def incoming_folder(ingest_id: int) -> str:
+def incoming_folder(folder: str) -> str:
     """Key of the folder in which a delivery waits to be read."""
-    return f"incoming/{ingest_id}"
+    return f"incoming/{folder}"
+
+
+def incoming_key(folder: str, number: int) -> str:
+    """Key of a delivery's file; its own name is only ever shown."""
+    return f"{incoming_folder(folder)}/{number:05d}"
 
 
 def store_raw(sha256: str, raw: bytes) -> None:

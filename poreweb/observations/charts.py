@@ -11,14 +11,11 @@ from django.urls import reverse
 
 from poreweb.exports.models import Export
 from poreweb.observations.models import Patch
-from poreweb.review.queries import STATES, with_state
+from poreweb.review.queries import REVIEW_KINDS, STATES, with_state
 from poreweb.tracks.models import Run, Segmentation
 from processing.figures import EventMark, LightCurve, light_curves
 from processing.fits import SEGMENTS
 from processing.timekeys import CADENCE_S, EPOCH, format_t_rec, utc_of
-
-# The kinds a person is asked about; births and deaths are many and seldom doubtful.
-REVIEW_KINDS = ("merge", "split", "gap")
 
 
 def review_events(run: Run) -> Any:
@@ -27,7 +24,11 @@ def review_events(run: Run) -> Any:
 
 
 def light_curve_rows(run: Run) -> list[dict[str, Any]]:
-    """One row per processed frame: T_REC, UTC, pores, area (Mm2), flux of each polarity (Mx)."""
+    """
+    One row per processed frame: T_REC, UTC, pores, area (Mm2), flux of each polarity (Mx).
+
+    The fluxes are None when that of any pore of the frame is not known.
+    """
     positive, negative = Q(features__flux_mx__gt=0), Q(features__flux_mx__lt=0)
     rows = (
         run.segmentations.filter(state=Segmentation.State.DONE)
@@ -36,25 +37,21 @@ def light_curve_rows(run: Run) -> list[dict[str, Any]]:
             area_mm2=Sum("features__area_mm2", default=0.0),
             positive=Sum("features__flux_mx", filter=positive, default=0.0),
             negative=Sum("features__flux_mx", filter=negative, default=0.0),
+            n_known=Count("features__flux_mx"),
         )
         .order_by("index")
-        .values("index", "t_rec_s", "n_features", "area_mm2", "positive", "negative")
+        .values("index", "t_rec_s", "n_features", "area_mm2", "positive", "negative", "n_known")
     )
-    return [
-        {
-            **row,
-            "t_rec": format_t_rec(row["t_rec_s"]),
-            "utc": utc_of(row["t_rec_s"]),
-            "positive_20": row["positive"] / 1e20,
-            "negative_20": row["negative"] / 1e20,
-        }
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        if row["n_known"] < row["n_features"]:
+            row["positive"] = row["negative"] = None
+        found.append({**row, "t_rec": format_t_rec(row["t_rec_s"]), "utc": utc_of(row["t_rec_s"])})
+    return found
 
 
-def timeline_figure(patch: Patch, run: Run | None) -> dict[str, Any]:
-    """The light-curve figure as plain values; without a run its curves are empty."""
-    rows = light_curve_rows(run) if run else []
+def timeline_figure(patch: Patch, run: Run | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The light-curve figure as plain values, of the rows of `light_curve_rows`; without any it is empty."""
     times: list[datetime] = []
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
     for before, row in zip([None, *rows], rows, strict=False):
@@ -99,20 +96,6 @@ def previews(patch: Patch) -> list[tuple[str, str, str]]:
 
 def _tai(t_rec_s: int) -> datetime:
     return EPOCH + timedelta(seconds=t_rec_s)
-
-
-def sparkline(run: Run) -> str:
-    """Points of an SVG polyline, 100 by 24, of the total area over the frames."""
-    areas = list(
-        run.segmentations.filter(state=Segmentation.State.DONE)
-        .order_by("index")
-        .annotate(area=Sum("features__area_mm2", default=0.0))
-        .values_list("area", flat=True)
-    )
-    if len(areas) < 2:
-        return ""
-    top = max(areas) or 1.0
-    return " ".join(f"{100 * k / (len(areas) - 1):.1f},{23 - 22 * area / top:.1f}" for k, area in enumerate(areas))
 
 
 def missing_segments(patch: Patch) -> list[tuple[str, int]]:

@@ -16,18 +16,18 @@ from poreweb.work.tasks import perform
 SAVE_EVERY = 25
 
 
-def run_ingest(ingest_id: int) -> None:
+def run_ingest(ingest_id: int, attempt: int | None = None) -> None:
     """Read a delivery's files, keep the good ones, and say what was wrong with the others."""
-    perform(Ingest, ingest_id, _ingest_upload)
-    # only now: a worker killed before the row was closed finds the files again
-    storage.remove(archive.incoming_folder(ingest_id))
+    perform(Ingest, ingest_id, _ingest_upload, attempt)
+    ingest = Ingest.objects.get(pk=ingest_id)
+    if ingest.folder and not ingest.is_open:  # a worker killed before the row was closed finds the files again
+        storage.remove(archive.incoming_folder(ingest.folder))
 
 
 def _ingest_upload(ingest: Ingest) -> None:
-    folder = archive.incoming_folder(ingest.pk)
     with ExitStack() as stack:
         paths = [
-            (str(name), stack.enter_context(storage.local_copy(f"{folder}/{number:05d}")))
+            (str(name), stack.enter_context(storage.local_copy(archive.incoming_key(ingest.folder, number))))
             for number, name in enumerate(ingest.names)
         ]
         ingest_paths(ingest, paths)

@@ -11,7 +11,7 @@ from poreweb.observations.models import Frame, Patch
 from poreweb.review.queries import with_state
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
-from processing.timekeys import CADENCE_S, format_t_rec
+from processing.timekeys import format_t_rec, slots_between
 
 
 def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _frame(frame: Frame, index: int, segments: list[str], found: Segmentation | 
 def _gaps(frames: list[Frame]) -> list[dict[str, Any]]:
     gaps = []
     for index in range(len(frames) - 1):
-        missing = range(frames[index].t_rec_s + CADENCE_S, frames[index + 1].t_rec_s, CADENCE_S)
+        missing = slots_between(frames[index].t_rec_s, frames[index + 1].t_rec_s)
         if missing:
             # a patch seen again months later is one gap, not ten thousand names
             gaps.append({"after": index, "missing": len(missing), "t_recs": [format_t_rec(s) for s in missing[:20]]})

@@ -11,7 +11,7 @@ from poreweb.observations.signals import ingest_done
 from poreweb.people.models import Team
 from poreweb.work.models import Task
 from processing.geometry import CeaGeometry
-from processing.timekeys import format_t_rec, missing_slots, utc_of
+from processing.timekeys import format_t_rec, gaps_in, utc_of
 
 
 class PatchQuerySet(models.QuerySet["Patch"]):
@@ -44,9 +44,9 @@ class Patch(models.Model):
         """Address of its page."""
         return reverse("observations:patch", args=[self.pk])
 
-    def gaps(self) -> list[int]:
-        """T_REC (TAI seconds) of the slots between its first and last frame that are missing."""
-        return missing_slots(list(self.frames.values_list("t_rec_s", flat=True)))
+    def gaps(self) -> list[range]:
+        """For each gap between its frames the missing slots, as T_REC (TAI seconds)."""
+        return gaps_in(self.frames.values_list("t_rec_s", flat=True))
 
 
 class Frame(models.Model):
@@ -117,6 +117,7 @@ class Ingest(Task):
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="ingests")
     user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
+    folder = models.CharField("where its files wait to be read", max_length=32, blank=True)
     names = models.JSONField("names of the files as sent", default=list)
     run_after = models.BooleanField("process afterwards", default=True)
     n_read = models.PositiveIntegerField(default=0)

@@ -12,13 +12,12 @@ from poreweb.observations import actions, charts, layers, thumbnails
 from poreweb.observations.forms import UploadForm
 from poreweb.observations.manifest import viewer_manifest
 from poreweb.observations.models import Frame, Ingest, Patch
+from poreweb.observations.overview import patch_rows
 from poreweb.people.models import Team
-from poreweb.review.queries import PENDING
 from poreweb.tracks.forms import RunForm
 from poreweb.tracks.models import Feature, Link, Run
-from poreweb.tracks.progress import progress_of
 from processing.errors import FitsError, FrameError
-from processing.timekeys import CADENCE_S, format_t_rec
+from processing.timekeys import format_t_rec
 
 # Only on answers that stay true: a layer that is missing now may be there in a minute.
 KEPT_A_DAY = {"Cache-Control": "private, max-age=86400"}
@@ -27,37 +26,13 @@ KEPT_A_DAY = {"Cache-Control": "private, max-age=86400"}
 @require_GET
 def home(request: Request) -> HttpResponse:
     """All patches of the user's teams, and what is being done."""
-    patches = Patch.objects.visible_to(request.user).select_related("team")
-    patches = patches.annotate(
-        n_frames=Count("frames"), first_s=Min("frames__t_rec_s"), last_s=Max("frames__t_rec_s")
-    ).prefetch_related("runs")
-    rows = []
-    is_busy = False
-    for patch in patches:
-        runs = list(patch.runs.all())
-        latest = runs[0] if runs else None
-        done = next((run for run in runs if run.state == Run.State.DONE), None)
-        progress = progress_of(latest) if latest else None
-        is_busy |= progress is not None and progress.is_running
-        to_judge = 0 if done is None else charts.review_events(done).filter(state=PENDING).count()
-        rows.append({
-            "patch": patch,
-            "last_frame": patch.frames.order_by("t_rec_s").last(),
-            "first": format_t_rec(patch.first_s) if patch.n_frames else "",
-            "last": format_t_rec(patch.last_s) if patch.n_frames else "",
-            "n_expected": (patch.last_s - patch.first_s) // CADENCE_S + 1 if patch.n_frames else 0,
-            "run": latest,
-            "progress": progress,
-            "done": done,
-            "n_to_judge": to_judge,
-            "sparkline": charts.sparkline(done) if done else "",
-        })  # fmt: skip
+    rows = patch_rows(request.user)
     context = {
         "rows": rows,
         "ingests": Ingest.objects.filter(team__in=Team.objects.of(request.user))[:5],
         "can_upload": Team.objects.writable_by(request.user).exists(),
         "has_team": Team.objects.of(request.user).exists(),
-        "is_busy": is_busy,
+        "is_busy": any(row.progress for row in rows),
     }
     template = "observations/_patch_table.html" if request.htmx else "observations/home.html"
     return render(request, template, context)
@@ -73,6 +48,8 @@ def patch_page(request: Request, pk: int) -> HttpResponse:
         n=Count("pk"), first=Min("t_rec_s"), last=Max("t_rec_s"), mu_min=Min("mu_min"), mu_max=Max("mu_max")
     )
     gaps = patch.gaps()
+    n_gaps = sum(len(missing) for missing in gaps)
+    curve_rows = charts.light_curve_rows(run) if run else []
     context = {
         "patch": patch,
         "runs": runs,
@@ -80,15 +57,15 @@ def patch_page(request: Request, pk: int) -> HttpResponse:
         "frames": frames,
         "first": format_t_rec(frames["first"]) if frames["n"] else "",
         "last": format_t_rec(frames["last"]) if frames["n"] else "",
-        "gaps": [format_t_rec(slot) for slot in gaps[:50]],
-        "n_gaps": len(gaps),
-        "n_expected": frames["n"] + len(gaps),
+        "gaps": [(format_t_rec(missing[0]), format_t_rec(missing[-1]), len(missing)) for missing in gaps[:50]],
+        "n_gaps": n_gaps,
+        "n_expected": frames["n"] + n_gaps,
         "last_frame": patch.frames.order_by("t_rec_s").last(),
         "n_conflicts": patch.frames.filter(raw_files__conflict=True).distinct().count(),
         "missing": charts.missing_segments(patch),
-        "figure": charts.timeline_figure(patch, run),
+        "figure": charts.timeline_figure(patch, run, curve_rows),
         "previews": charts.previews(patch),
-        "curve_rows": charts.light_curve_rows(run) if run else [],
+        "curve_rows": curve_rows,
         "exports": charts.latest_exports(run) if run else [],
         "kinds": Export.Kind,
         "form": RunForm(),
@@ -185,6 +162,6 @@ def ingest_page(request: Request, pk: int) -> HttpResponse:
 def _chosen_run(request: Request, patch: Patch) -> Run | None:
     """The run that the address names; else the newest one that is done; else the newest; else None."""
     asked = request.GET.get("run", "")
-    if asked.isdigit():
+    if asked.isdecimal():
         return get_object_or_404(Run, pk=int(asked), patch=patch)
     return patch.runs.filter(state=Run.State.DONE).first() or patch.runs.first()

@@ -10,6 +10,8 @@ from poreweb.tracks.models import Event
 
 # An event's state is the newest verdict on it; without one it is pending.
 PENDING = "pending"
+# The kinds a person is asked about; births and deaths are many and seldom doubtful.
+REVIEW_KINDS = ("merge", "split", "gap")
 STATES = {PENDING: "pending", **{choice.value: str(choice.label) for choice in Verdict.Choice}}
 
 

@@ -10,13 +10,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.http import Request, get_visible, may_write, must_write
-from poreweb.observations.charts import REVIEW_KINDS
 from poreweb.review import actions
 from poreweb.review.desk import event_frames, event_links, event_words
 from poreweb.review.forms import VerdictForm
-from poreweb.review.queries import PENDING, STATES, with_state
+from poreweb.review.queries import PENDING, REVIEW_KINDS, STATES, with_state
 from poreweb.tracks.models import Event, Run
 from processing.lineage import EVENT_KINDS
+from processing.timekeys import format_t_rec
 
 PER_PAGE = 50
 
@@ -29,6 +29,7 @@ def events(request: Request, run_id: int) -> HttpResponse:
     counts = with_state(run.events.all()).values_list("kind", "state").annotate(n=Count("pk")).order_by()
     total = sum(n for kind, _, n in counts if kind in REVIEW_KINDS)
     judged = sum(n for kind, state, n in counts if kind in REVIEW_KINDS and state != PENDING)
+    times = run.segmentations.values_list("index", "frame__t_rec_s")
     context = {
         "run": run,
         "page": Paginator(chosen.prefetch_related("parents__track", "children__track"), PER_PAGE).get_page(
@@ -43,7 +44,7 @@ def events(request: Request, run_id: int) -> HttpResponse:
         "state": request.GET.get("state", ""),
         "total": total,
         "judged": judged,
-        "t_rec": {item.index: item.frame.t_rec for item in run.segmentations.select_related("frame")},
+        "t_rec": {index: format_t_rec(t_rec_s) for index, t_rec_s in times},
     }
     return render(request, "review/events.html", context)
 
@@ -83,7 +84,7 @@ def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResp
     asked = request.GET.get("judged", "")
     mine = event.verdicts.filter(reviewer=request.user).first()
     last = None
-    if asked.isdigit():
+    if asked.isdecimal():
         last = _events().visible_to(request.user).filter(pk=int(asked)).exclude(state=PENDING).first()
     context = {
         "event": event,

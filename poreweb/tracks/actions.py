@@ -18,15 +18,17 @@ from poreweb.tracks import rows
 from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
 from poreweb.tracks.signals import run_done
 from poreweb.work.models import Task
-from poreweb.work.tasks import dispatch
+from poreweb.work.tasks import dispatch, must_hold
 from processing.chain import FrameResult
 from processing.errors import ParameterError
 from processing.lineage import Lineage, Node
+from processing.measure import FIELD_SEGMENTS
 from processing.parameters import ChainParameters
 from processing.track import Link as LinkOf
 
 # A run whose failed frames are more than this share is not to be trusted as a series.
 MAX_FAILED_SHARE = 0.2
+SEGMENTS_NEEDED = ("continuum", *FIELD_SEGMENTS)
 
 
 @cache
@@ -60,15 +62,17 @@ def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = 
     frames = list(patch.frames.order_by("t_rec_s"))
     if not frames:
         raise ParameterError(f"{patch} holds no frame to process")
-    Patch.objects.select_for_update().get(pk=patch.pk)  # so that two runs never take one number
+    Patch.objects.select_for_update(no_key=True).get(pk=patch.pk)  # so that two runs never take one number
     latest = patch.runs.aggregate(latest=Max("number"))["latest"] or 0
     run = Run.objects.create(
         patch=patch, number=latest + 1, parent=parent, parameters=parameters.as_dict(), code_version=code_version(),
-        input_hash=input_hash(patch, parameters), created_by=user,
+        created_by=user,
     )  # fmt: skip
     Segmentation.objects.bulk_create(
         [Segmentation(run=run, frame=frame, index=index) for index, frame in enumerate(frames)], batch_size=500
     )
+    run.input_hash = input_hash(run)
+    run.save(update_fields=["input_hash"])
     step = settings.BATCH_FRAMES
     for first in range(0, len(frames), step):
         last = min(first + step, len(frames)) - 1
@@ -77,11 +81,12 @@ def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = 
     return run
 
 
-def input_hash(patch: Patch, parameters: ChainParameters) -> str:
+def input_hash(run: Run) -> str:
     """SHA-256 over the raw files that a run reads and its parameters: equal hashes give equal results."""
-    digest = hashlib.sha256(json.dumps(parameters.as_dict(), sort_keys=True).encode())
-    files = RawFile.objects.filter(frame__patch=patch, conflict=False).order_by("frame__t_rec_s", "segment", "pk")
-    for t_rec_s, segment, sha256 in files.values_list("frame__t_rec_s", "segment", "sha256"):
+    digest = hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode())
+    files = RawFile.objects.filter(frame__segmentations__run=run, segment__in=SEGMENTS_NEEDED, conflict=False)
+    ordered = files.order_by("frame__t_rec_s", "segment", "pk")
+    for t_rec_s, segment, sha256 in ordered.values_list("frame__t_rec_s", "segment", "sha256"):
         digest.update(f"{t_rec_s} {segment} {sha256}\n".encode())
     return digest.hexdigest()
 
@@ -94,8 +99,9 @@ def process_ingest(ingest: Ingest, **_: Any) -> None:
 
 
 @transaction.atomic
-def store_frame_result(segmentation: Segmentation, result: FrameResult) -> None:
-    """Replace what was found in one frame before."""
+def store_frame_result(batch: Batch, segmentation: Segmentation, result: FrameResult) -> None:
+    """Replace what was found in one frame before, if the batch is still this worker's."""
+    must_hold(batch)
     segmentation.features.all().delete()
     features = rows.feature_rows(segmentation, result.features)
     Feature.objects.bulk_create(features, batch_size=200)
@@ -106,8 +112,9 @@ def store_frame_result(segmentation: Segmentation, result: FrameResult) -> None:
 
 
 @transaction.atomic
-def mark_failed(segmentation: Segmentation, reason: str) -> None:
+def mark_failed(batch: Batch, segmentation: Segmentation, reason: str) -> None:
     """Keep why a frame cannot be processed; the run goes on."""
+    must_hold(batch)
     segmentation.state, segmentation.reason = Segmentation.State.FAILED, reason
     segmentation.save(update_fields=["state", "reason"])
     write_log(segmentation.run, f"Frame {segmentation.frame.t_rec} failed: {reason}.")
@@ -115,16 +122,17 @@ def mark_failed(segmentation: Segmentation, reason: str) -> None:
 
 @transaction.atomic
 def store_lineage(
-    run: Run, links: list[LinkOf], lineage: Lineage, *, frame_indices: list[int], nodes: list[Node]
+    batch: Batch, links: list[LinkOf], lineage: Lineage, *, frame_indices: list[int], nodes: list[Node]
 ) -> None:
-    """Replace the run's links, tracks and events."""
-    rows.save_lineage(run, links, lineage, frame_indices, nodes)
-    write_log(run, f"{len(lineage.tracks)} tracks, {len(links)} links and {len(lineage.events)} events.")
+    """Replace the run's links, tracks and events, if the tracking is still this worker's."""
+    must_hold(batch)
+    rows.save_lineage(batch.run, links, lineage, frame_indices, nodes)
+    write_log(batch.run, f"{len(lineage.tracks)} tracks, {len(links)} links and {len(lineage.events)} events.")
 
 
 def advance(run: Run) -> None:
     """Take the step that is due when a batch has ended. Called in the transaction that ended it."""
-    run = Run.objects.select_for_update().get(pk=run.pk)
+    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
     if run.state != Run.State.RUNNING or run.batches.filter(state__in=Task.OPEN).exists():
         return
     failed = run.batches.filter(state=Task.State.FAILED)
@@ -141,6 +149,9 @@ def advance(run: Run) -> None:
         write_log(run, f"{n_all - n_failed} of {n_all} frames measured; tracking.")
         dispatch(Batch.objects.create(run=run, kind=Batch.Kind.TRACK, first=0, last=n_all - 1))
     else:
+        # a retry may have read files that came after the start
+        run.input_hash, run.sparkline = input_hash(run), rows.sparkline(run)
+        run.save(update_fields=["input_hash", "sparkline"])
         _end(run, Run.State.DONE)
         run_done.send(Run, run=run)
 
@@ -154,7 +165,7 @@ def _end(run: Run, state: Run.State, error: str = "") -> None:
 @transaction.atomic
 def cancel_run(run: Run) -> bool:
     """Stop a run: its waiting batches are dropped, a working one ends after its frame. False if it had ended."""
-    run = Run.objects.select_for_update().get(pk=run.pk)
+    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
     if run.state != Run.State.RUNNING:
         return False
     run.batches.filter(state__in=Task.OPEN).update(state=Task.State.CANCELLED, finished_at=timezone.now())
@@ -165,7 +176,7 @@ def cancel_run(run: Run) -> bool:
 @transaction.atomic
 def retry_run(run: Run) -> bool:
     """Queue again what failed or was cancelled; frames already measured are kept. False if there is nothing."""
-    run = Run.objects.select_for_update().get(pk=run.pk)
+    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
     if run.state not in (Run.State.FAILED, Run.State.CANCELLED):
         return False
     run.state, run.error, run.finished_at = Run.State.RUNNING, "", None
@@ -178,8 +189,9 @@ def retry_run(run: Run) -> bool:
     for batch in run.batches.all():
         holds_failed = any(batch.first <= index <= batch.last for index in again)
         if holds_failed or batch.state in (Task.State.FAILED, Task.State.CANCELLED):
-            batch.state, batch.attempts, batch.error, batch.finished_at = Task.State.WAITING, 0, "", None
-            batch.save(update_fields=["state", "attempts", "error", "finished_at"])
+            batch.state, batch.error, batch.finished_at = Task.State.WAITING, "", None
+            batch.forgiven = batch.attempts
+            batch.save(update_fields=["state", "forgiven", "error", "finished_at"])
             dispatch(batch)
     advance(run)
     return True

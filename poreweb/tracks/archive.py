@@ -7,6 +7,7 @@ from zarr.errors import ContainsArrayError
 
 from poreweb import storage
 from poreweb.tracks.models import Run
+from processing.errors import FrameError
 
 # Contrast is kept as whole steps of 1e-4, a thirtieth of HMI's own quantisation; code 0 is "no data".
 CONTRAST_STEP = 1e-4
@@ -36,8 +37,18 @@ def _array(run: Run, name: str, shape: tuple[int, int, int] | None = None) -> za
 
 
 def write_maps(run: Run, index: int, n_frames: int, *, contrast: np.ndarray, labels: np.ndarray) -> None:
-    """Store the maps (ny, nx) of the run's frame ``index``; a second time overwrites with the same."""
+    """
+    Store the maps (ny, nx) of the run's frame ``index``; a second time overwrites with the same.
+
+    Raises
+    ------
+    FrameError
+        If the run's other frames have another shape.
+    """
     shape = (n_frames, *labels.shape)
+    held = _array(run, "labels", shape).shape
+    if held[1:] != labels.shape:
+        raise FrameError(f"the frame is {labels.shape}, the run's first one is {held[1:]}")
     codes = np.clip(np.rint(np.nan_to_num(contrast, nan=-1) / CONTRAST_STEP), 0, _LARGEST_CODE - 1) + 1
     codes[~np.isfinite(contrast)] = 0
     _array(run, "contrast", shape)[index] = codes.astype(np.uint16)

@@ -3,49 +3,48 @@
 from poreweb.observations.archive import read_frame
 from poreweb.tracks import actions, archive, rows
 from poreweb.tracks.models import Batch, Run, Segmentation
-from poreweb.work.tasks import perform
+from poreweb.work.tasks import holds, perform
 from processing.chain import process_frame
 from processing.errors import FitsError, FrameError
 from processing.lineage import build_lineage
-from processing.track import link_series
-
-SEGMENTS_NEEDED = ("continuum", "Br", "Bt", "Bp")
+from processing.track import link_series, series_breaks
 
 
-def run_batch(batch_id: int) -> None:
+def run_batch(batch_id: int, attempt: int | None = None) -> None:
     """Do one batch of a run: its frames one by one, or the tracking that joins them."""
-    perform(Batch, batch_id, _work)
+    perform(Batch, batch_id, _work, attempt)
 
 
 def _work(batch: Batch) -> None:
     if batch.kind == Batch.Kind.TRACK:
-        track_run(batch.run)
+        track_run(batch)
         return
     waiting = batch.run.segmentations.filter(
         state=Segmentation.State.WAITING, index__gte=batch.first, index__lte=batch.last
     )
     n_frames = batch.run.segmentations.count()
     for segmentation in waiting.select_related("run", "run__patch", "frame"):
-        if Run.objects.filter(pk=batch.run_id, state=Run.State.CANCELLED).exists():
+        if not holds(batch):
             return
-        process_segmentation(segmentation, n_frames)
+        process_segmentation(batch, segmentation, n_frames)
 
 
-def process_segmentation(segmentation: Segmentation, n_frames: int) -> None:
+def process_segmentation(batch: Batch, segmentation: Segmentation, n_frames: int) -> None:
     """Run the chain on one frame and store what it finds, replacing anything found before."""
     run = segmentation.run
     try:
-        frame = read_frame(segmentation.frame, SEGMENTS_NEEDED)
+        frame = read_frame(segmentation.frame, actions.SEGMENTS_NEEDED)
         result = process_frame(frame, run.chain_parameters)
+        archive.write_maps(run, segmentation.index, n_frames, contrast=result.contrast, labels=result.labels)
     except (FitsError, FrameError) as problem:  # expected: shown to the user, the run goes on
-        actions.mark_failed(segmentation, str(problem))
+        actions.mark_failed(batch, segmentation, str(problem))
         return
-    archive.write_maps(run, segmentation.index, n_frames, contrast=result.contrast, labels=result.labels)
-    actions.store_frame_result(segmentation, result)
+    actions.store_frame_result(batch, segmentation, result)
 
 
-def track_run(run: Run) -> None:
+def track_run(batch: Batch) -> None:
     """Link the features of all frames, and cut the links into tracks and events."""
+    run = batch.run
     parameters = run.chain_parameters
     done = rows.processed(run)
     if not done:
@@ -57,8 +56,9 @@ def track_run(run: Run) -> None:
         max_gap=parameters.max_gap,
     )
     nodes, frame_indices = rows.nodes_of(run)
-    lineage = build_lineage(nodes, links, n_frames=len(frame_indices))
-    actions.store_lineage(run, links, lineage, frame_indices=frame_indices, nodes=nodes)
+    breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
+    lineage = build_lineage(nodes, links, n_frames=len(frame_indices), breaks=breaks)
+    actions.store_lineage(batch, links, lineage, frame_indices=frame_indices, nodes=nodes)
 
 
 def pixel_side_mm(run: Run, segmentation: Segmentation) -> float:

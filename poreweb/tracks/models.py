@@ -37,7 +37,8 @@ class Run(models.Model):
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="reruns")
     parameters: Any = models.JSONField(default=dict)
     code_version = models.CharField(max_length=60)
-    input_hash = models.CharField("SHA-256 over the input files and parameters", max_length=64)
+    input_hash = models.CharField("SHA-256 over the input files and parameters", max_length=64, blank=True)
+    sparkline = models.TextField("total area over the frames, as points of an SVG polyline", blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING, db_index=True)
     error = models.TextField(blank=True)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
@@ -100,6 +101,10 @@ class Batch(Task):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.first}-{self.last} of {self.run}"
+
+    def lock_first(self) -> None:
+        """The run before its batches, as whoever cancels or retries a run does."""
+        Run.objects.select_for_update(no_key=True).get(pk=self.run_id)
 
     def when_done(self) -> None:
         """Go on with the run when this was its last open batch."""

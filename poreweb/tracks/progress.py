@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count, Max, Min, Q
-from django.utils import timezone
+from django.db.models import Count, Q
 
 from poreweb.tracks.models import Batch, Run, Segmentation
 from poreweb.work.models import Task
@@ -41,7 +40,7 @@ class Progress:
     @property
     def percent(self) -> int:
         """Frames ended, in whole per cent; the last one is kept for the tracking."""
-        if not self.is_running:
+        if self.state == Run.State.DONE:
             return 100
         return int(99 * (self.n_done + self.n_failed) / max(self.n_all, 1))
 
@@ -90,7 +89,12 @@ def progress_of(run: Run) -> Progress:
         took = (tracking.finished_at - tracking.started_at).total_seconds()
     tracked = counts["n_done"] if tracking and tracking.state == Task.State.DONE else 0
     stages.append(Stage("track", tracked, counts["n_done"], took, tracking.state if tracking else Task.State.WAITING))
-    return Progress(run.state, stages, **counts, time_left=_time_left(run, n_ended, counts["n_all"]))
+    return Progress(
+        run.state,
+        stages,
+        **counts,
+        time_left=_time_left(run, sum(spent.values()), counts["n_done"], counts["n_all"] - n_ended),
+    )
 
 
 def _frame_state(run: Run, n_ended: int, n_all: int) -> str:
@@ -99,11 +103,9 @@ def _frame_state(run: Run, n_ended: int, n_all: int) -> str:
     return Task.State.RUNNING if run.state == Run.State.RUNNING else run.state
 
 
-def _time_left(run: Run, n_ended: int, n_all: int) -> timedelta | None:
-    """From the pace so far; None until a frame is done or when nothing is left to time."""
-    if run.state != Run.State.RUNNING or not 0 < n_ended < n_all:
+def _time_left(run: Run, seconds: float, n_done: int, n_left: int) -> timedelta | None:
+    """From the work a frame has taken and the batches being worked on; None before the first frame is done."""
+    if run.state != Run.State.RUNNING or not n_done or not n_left:
         return None
-    span = run.batches.aggregate(first=Min("started_at"), last=Max("finished_at"))
-    if span["first"] is None:
-        return None
-    return (timezone.now() - span["first"]) * ((n_all - n_ended) / n_ended)
+    n_working = run.batches.filter(state=Task.State.RUNNING).count()
+    return timedelta(seconds=n_left * seconds / n_done / max(n_working, 1))

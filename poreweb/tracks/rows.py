@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from astropy.table import QTable
+from django.db.models import Sum
 
 from poreweb.tracks import archive
 from poreweb.tracks.models import Event, Feature, Link, Run, Segmentation, Track
@@ -50,7 +51,18 @@ def detected_frames(run: Run) -> Iterator[DetectedFrame]:
 def processed(run: Run) -> list[Segmentation]:
     """The frames of a run that did not fail, in order of T_REC."""
     done = run.segmentations.filter(state=Segmentation.State.DONE)
-    return list(done.select_related("frame").order_by("index"))
+    # a frame's header cards are some 5 kB, and only the first one's are needed
+    return list(done.select_related("frame").defer("frame__cards", "seconds").order_by("index"))
+
+
+def sparkline(run: Run) -> str:
+    """Points of an SVG polyline, 100 by 24, of the total area over the frames; empty below two frames."""
+    done = run.segmentations.filter(state=Segmentation.State.DONE).order_by("index")
+    areas = list(done.annotate(area=Sum("features__area_mm2", default=0.0)).values_list("area", flat=True))
+    if len(areas) < 2:
+        return ""
+    top = max(areas) or 1.0
+    return " ".join(f"{100 * k / (len(areas) - 1):.1f},{23 - 22 * area / top:.1f}" for k, area in enumerate(areas))
 
 
 def nodes_of(run: Run) -> tuple[list[Node], list[int]]:
@@ -91,8 +103,10 @@ def save_lineage(run: Run, links: list[LinkOf], lineage: Lineage, frame_indices:
         ],
         batch_size=500,
     )  # fmt: skip
-    members = [Feature(pk=pk, track=row) for row, track in zip(tracks, lineage.tracks, strict=True) for pk in track.ids]
-    Feature.objects.bulk_update(members, ["track"], batch_size=400)
+    for row, track in zip(tracks, lineage.tracks, strict=True):
+        # one short statement a track: a bulk_update of all holds SQLite's write lock a hundred times as long
+        for start in range(0, len(track.ids), 500):
+            Feature.objects.filter(pk__in=track.ids[start : start + 500]).update(track=row)
     events = Event.objects.bulk_create(
         [Event(run=run, kind=event.kind, index=frame_indices[event.frame]) for event in lineage.events], batch_size=500
     )

@@ -48,7 +48,7 @@ def start(request: Request, patch_id: int) -> HttpResponse:
     patch = get_visible(Patch.objects.select_related("team"), request.user, patch_id)
     must_write(request.user, patch.team)
     asked = request.POST.get("parent", "")
-    parent = patch.runs.filter(pk=int(asked)).first() if asked.isdigit() else None
+    parent = patch.runs.filter(pk=int(asked)).first() if asked.isdecimal() else None
     form = RunForm(request.POST)
     if form.is_valid():
         try:

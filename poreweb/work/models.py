@@ -27,7 +27,9 @@ class Task(models.Model):
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING, db_index=True)
     job_id = models.CharField(max_length=100, blank=True)
+    # Counts on for ever: it tells a job that it is still the one the row waits for.
     attempts = models.PositiveSmallIntegerField(default=0)
+    forgiven = models.PositiveSmallIntegerField("attempts before the last retry by a person", default=0)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     dispatched_at = models.DateTimeField(null=True)
@@ -41,6 +43,9 @@ class Task(models.Model):
     def is_open(self) -> bool:
         """Whether work on it is still to be expected."""
         return self.state in self.OPEN
+
+    def lock_first(self) -> None:
+        """Lock what must be locked before this row, so that nobody waits for each other."""
 
     def when_done(self) -> None:
         """Called in the transaction that marks it done."""

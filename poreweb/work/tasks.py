@@ -9,7 +9,6 @@ import django_rq
 import redis
 from django.apps import apps
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from rq import Queue
 from rq.exceptions import NoSuchJobError
@@ -23,6 +22,12 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 6
 # A row is dispatched on commit; only one that has waited longer than that can have been lost.
 GRACE = timedelta(seconds=10)
+
+
+class SupersededError(Exception):
+    """The attempt has lost its task."""
+
+
 AnyTask = TypeVar("AnyTask", bound=Task)
 
 
@@ -32,41 +37,44 @@ def dispatch(task: Task) -> None:
 
     When Redis cannot be reached the row stays waiting, and the reconciler dispatches it.
     """
-    model = type(task)
-    transaction.on_commit(lambda: _enqueue(model, task.pk))
+    model, seen = type(task), task.attempts
+    transaction.on_commit(lambda: _enqueue(model, task.pk, seen))
 
 
-def _enqueue(model: type[Task], pk: int) -> None:
-    changed = model._default_manager.filter(pk=pk, state__in=Task.OPEN).update(
-        attempts=F("attempts") + 1, dispatched_at=timezone.now(), state=Task.State.WAITING
+def _enqueue(model: type[Task], pk: int, seen: int) -> None:
+    """Queue one more attempt, unless someone else has done so since ``seen`` was read."""
+    attempt = seen + 1
+    job_id = f"{model._meta.label_lower.replace('.', '-')}-{pk}-{attempt}"
+    changed = model._default_manager.filter(pk=pk, state__in=Task.OPEN, attempts=seen).update(
+        attempts=attempt, job_id=job_id, dispatched_at=timezone.now(), state=Task.State.WAITING
     )
     if not changed:
         return
-    task = model._default_manager.get(pk=pk)
-    job_id = f"{model._meta.label_lower.replace('.', '-')}-{pk}-{task.attempts}"
-    model._default_manager.filter(pk=pk).update(job_id=job_id)
     try:
         queue = django_rq.get_queue(model.queue_name)
-        queue.enqueue(model.job_function, pk, job_id=job_id, result_ttl=3600, failure_ttl=30 * 86400)
-    except redis.exceptions.ConnectionError:
+        queue.enqueue(model.job_function, pk, attempt=attempt, job_id=job_id, result_ttl=3600, failure_ttl=30 * 86400)
+    except redis.exceptions.RedisError:
         log.warning("Redis cannot be reached; %s %s stays waiting", model.__name__, pk)
 
 
-def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None]) -> None:
+def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None], attempt: int | None = None) -> None:
     """
     Do a task's work once, whoever calls and how often.
 
-    A finished or cancelled task is left alone. Expected trouble becomes the row's
-    error; a bug does too, and is raised so that RQ keeps its traceback.
+    A finished or cancelled task is left alone, and so is one that has been queued
+    again since this attempt. Expected trouble becomes the row's error; a bug does too,
+    and is raised so that RQ keeps its traceback.
     """
-    claimed = model._default_manager.filter(pk=pk, state__in=Task.OPEN).update(
-        state=Task.State.RUNNING, started_at=timezone.now()
-    )
-    if not claimed:
+    rows = model._default_manager.filter(pk=pk, state__in=Task.OPEN)
+    if attempt is not None:
+        rows = rows.filter(attempts=attempt, state=Task.State.WAITING)
+    if not rows.update(state=Task.State.RUNNING, started_at=timezone.now()):
         return
     task = model._default_manager.get(pk=pk)
     try:
         work(task)
+    except SupersededError:
+        log.warning("%s %s was cancelled or given to another worker; this attempt stops", model.__name__, pk)
     except PorewebError as problem:
         finish(task, Task.State.FAILED, str(problem))
     except Exception as bug:
@@ -76,11 +84,36 @@ def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None]) -> N
         finish(task, Task.State.DONE)
 
 
+def holds(task: Task) -> bool:
+    """Whether this attempt is still the task's; worth asking before the next piece of long work."""
+    rows = type(task)._default_manager.filter(pk=task.pk, attempts=task.attempts, state=Task.State.RUNNING)
+    return rows.exists()
+
+
+def must_hold(task: Task) -> None:
+    """
+    Refuse to store the results of an attempt that is not the task's any more.
+
+    Call it first in each transaction that writes what a task has made: a worker that was
+    taken for dead (its machine slept, say) may come back when another has done its work.
+
+    Raises
+    ------
+    SupersededError
+        If the task was cancelled, closed, or queued again.
+    """
+    task.lock_first()
+    rows = type(task)._default_manager.select_for_update(no_key=True)
+    if not rows.filter(pk=task.pk, attempts=task.attempts, state=Task.State.RUNNING):
+        raise SupersededError
+
+
 @transaction.atomic
 def finish(task: Task, state: Task.State, error: str = "") -> None:
-    """Close a task that is still open and let it draw its consequences, once."""
+    """Close a task that is still open in this attempt and let it draw its consequences, once."""
+    task.lock_first()
     model = type(task)
-    closed = model._default_manager.filter(pk=task.pk, state__in=Task.OPEN).update(
+    closed = model._default_manager.filter(pk=task.pk, attempts=task.attempts, state__in=Task.OPEN).update(
         state=state, error=error, finished_at=timezone.now()
     )
     if not closed:
@@ -119,11 +152,12 @@ def reconcile() -> int:
             if not task.is_open:
                 continue
             returned += 1
-            if task.attempts >= MAX_ATTEMPTS:
-                finish(task, Task.State.FAILED, f"Its worker died {task.attempts} times while working on it.")
+            tried = task.attempts - task.forgiven
+            if tried >= MAX_ATTEMPTS:
+                finish(task, Task.State.FAILED, f"Its worker died {tried} times while working on it.")
             else:
                 log.warning("%s %s lost its worker and is queued again", model.__name__, task.pk)
-                _enqueue(model, task.pk)
+                _enqueue(model, task.pk, task.attempts)
     return returned
 
 

@@ -16,9 +16,9 @@ def counted(monkeypatch):
     indices = []
     actual = jobs.process_segmentation
 
-    def count(segmentation, n_frames):
+    def count(batch, segmentation, n_frames):
         indices.append(segmentation.index)
-        actual(segmentation, n_frames)
+        actual(batch, segmentation, n_frames)
 
     monkeypatch.setattr(jobs, "process_segmentation", count)
     return indices
@@ -30,8 +30,8 @@ def test_cancel_stops_after_the_frame_in_hand_and_retry_goes_on(
     other = start()
     actual = actions.store_frame_result
 
-    def store_then_cancel(segmentation, result):
-        actual(segmentation, result)
+    def store_then_cancel(batch, segmentation, result):
+        actual(batch, segmentation, result)
         if segmentation.index == 1:
             as_alice.post(reverse("tracks:cancel", args=[other.pk]))
 
@@ -60,6 +60,7 @@ def test_retry_does_only_what_is_missing(patch, frame, start, queues, counted, l
     queues.work()
     run.refresh_from_db()
     assert (run.state, run.error, counted) == ("done", "", [0, 1, 2])
+    assert run.input_hash == actions.input_hash(run)  # of what was read in the end
     assert run.segmentations.filter(state="done", reason="").count() == 11
 
 

@@ -191,12 +191,20 @@ def test_staff_see_the_queues(admin_client, ingest, queues):
         assert admin_client.get(address).status_code == 200
 
 
+def database_url() -> str:
+    """Of the test database, for another process."""
+    known = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{known['NAME']}"
+    return f"postgres://{known['USER']}:{known['PASSWORD']}@{known['HOST']}:{known['PORT'] or 5432}/{known['NAME']}"
+
+
 def test_a_worker_takes_files_to_downloads(team, alice, queues, fits_files, uploaded):
     """Seven jobs of four kinds, each in its own process, as on the real site."""
     ingest = receive_upload(uploaded(fits_files), team=team, user=alice, run_after=True)
     environment = {
         **os.environ, "VAR_DIR": str(site.VAR_DIR), "STORAGE_URL": site.STORAGE_URL,
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "DATABASE_URL": database_url(),
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-W", "error", "manage.py", "rqworker", "quick", "science", "--burst", "--verbosity=0"],

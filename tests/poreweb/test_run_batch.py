@@ -3,9 +3,12 @@
 import random
 
 import pytest
+from django.db import transaction
 
+from poreweb.review.actions import give_verdict
 from poreweb.tracks import actions, archive, jobs, rows
-from poreweb.tracks.models import Link, Run
+from poreweb.tracks.models import Batch, Link, Run
+from poreweb.work.tasks import SupersededError
 from processing.lineage import build_lineage
 
 pytestmark = pytest.mark.usefixtures("no_files")
@@ -63,8 +66,10 @@ def test_storing_a_lineage_again_replaces_it(run, outcome):
     links, (nodes, indices) = rows.links_of(run), rows.nodes_of(run)
     lineage = build_lineage(nodes, links, n_frames=len(indices))
     edges = set(kept)
+    batch = run.batches.get(kind="track")
+    Batch.objects.filter(pk=batch.pk).update(state="running")
     for _ in range(2):
-        actions.store_lineage(run, links, lineage, frame_indices=indices, nodes=nodes)
+        actions.store_lineage(batch, links, lineage, frame_indices=indices, nodes=nodes)
     assert outcome(run) == before
     assert set(kept.all()) == edges
     numbers = list(run.tracks.values_list("number", flat=True))
@@ -135,3 +140,28 @@ def test_nothing_dark_is_a_result(start):
     run = start(work=True, threshold=0.05)
     assert (run.state, run.tracks.count(), run.events.count()) == ("done", 0, 0)
     assert set(run.exports.values_list("state", flat=True)) == {"done"}
+
+
+def test_a_worker_that_comes_back_too_late_changes_nothing(run, event, alice, outcome):
+    """Its machine slept while another did its work, and people have judged since."""
+    give_verdict(event, alice, choice="accept")
+    before = outcome(run)
+    late = run.batches.get(kind="track")  # as the sleeper remembers it
+    with pytest.raises(SupersededError), transaction.atomic():
+        jobs.track_run(late)
+    frames = run.batches.filter(kind="frames").first()
+    segmentation = run.segmentations.get(index=0)
+    with pytest.raises(SupersededError), transaction.atomic():
+        jobs.process_segmentation(frames, segmentation, 11)
+    assert outcome(run) == before
+    assert event.verdicts.count() == event.history.count() == 1
+
+
+def test_an_attempt_that_was_queued_again_is_not_begun(start, queues):
+    run = start()
+    batch = run.batches.first()
+    Batch.objects.filter(pk=batch.pk).update(attempts=5)
+    jobs.run_batch(batch.pk, attempt=4)
+    assert not run.segmentations.filter(state="done").exists()
+    jobs.run_batch(batch.pk, attempt=5)
+    assert run.segmentations.filter(state="done").exists()

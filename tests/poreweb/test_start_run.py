@@ -43,9 +43,10 @@ def test_numbers_are_unique_within_a_patch(start, patch, team):
     Run.objects.create(patch=team.patches.create(harpnum=1), number=2)
 
 
-def test_the_input_hash_follows_files_and_parameters(patch, frame):
+def test_the_input_hash_follows_files_and_parameters(run, frame):
     def hashed(**changes) -> str:
-        return actions.input_hash(patch, ChainParameters(**changes))
+        run.parameters = ChainParameters(**changes).as_dict()
+        return actions.input_hash(run)
 
     first = hashed()
     assert hashed() == first
@@ -56,6 +57,8 @@ def test_the_input_hash_follows_files_and_parameters(patch, frame):
     frame.raw_files.filter(segment="Br", conflict=False).update(sha256="1" * 64)
     changed = hashed()
     assert changed != first
+    frame.raw_files.filter(segment="bitmap").delete()  # which no run reads
+    assert hashed() == changed
     frame.raw_files.filter(segment="Bt").delete()
     assert hashed() not in (first, changed)
 

@@ -97,7 +97,8 @@ def test_a_frame_without_all_of_the_field_is_flagged(frame, missing):
     result = process_frame(without(frame, *(FIELDS if missing == "all" else (missing,))), ChainParameters())
     assert len(result.features) == 2
     assert (result.features["flags"] == FeatureFlag.NO_FIELD).all()
-    assert np.isnan(result.features["flux"].value).all()
+    assert np.isnan(result.features["b"].value).all()
+    assert np.isnan(result.features["flux"].value).all() == (missing in ("Br", "all"))
     np.testing.assert_array_equal(result.labels, whole.labels)
 
 

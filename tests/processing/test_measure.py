@@ -116,12 +116,21 @@ def test_the_mean_is_over_the_pores_own_pixels():
     assert feature["b_max"].to_value(u.G) == 99
 
 
-@pytest.mark.parametrize("missing", ["Br", "Bt", "Bp", "all"])
-def test_without_the_whole_field_there_is_none(missing):
+@pytest.mark.parametrize(
+    ("missing", "unknown"),
+    [
+        ("Br", {"bz", "flux", "b", "b_max"}),
+        ("Bt", {"by", "b", "b_max"}),
+        ("Bp", {"bx", "b", "b_max"}),
+        ("all", {"bx", "by", "bz", "b", "b_max", "flux"}),
+    ],
+)
+def test_without_a_component_what_needs_it_is_unknown(missing, unknown):
     labels, contrast = square()
     field = {name: image for name, image in field_of(br=1000).items() if missing not in (name, "all")}
     feature = measure_features(labels, contrast=contrast, geometry=GEOMETRY, field=field)[0]
-    assert all(np.isnan(feature[name].value) for name in ("bx", "by", "bz", "b", "b_max", "flux"))
+    names = ("bx", "by", "bz", "b", "b_max", "flux")
+    assert {name for name in names if np.isnan(feature[name].value)} == unknown
     assert feature["flags"] == FeatureFlag.NO_FIELD
     assert feature["area_px"] == 100
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.errors import FrameError
-from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, missing_slots, parse_t_rec, utc_of
+from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, gaps_in, parse_t_rec, utc_of
 
 moments = st.integers(parse_t_rec("2010.05.01_00:00:00_TAI"), parse_t_rec("2040.01.01_00:00:00_TAI"))
 
@@ -74,20 +74,24 @@ def test_it_refuses_what_is_no_time(text):
         parse_t_rec(text)
 
 
-def test_missing_slots_lie_between_first_and_last():
+def test_gaps_lie_between_first_and_last():
     held = [0, 720, 2160, 4320]
-    assert missing_slots(held) == [1440, 2880, 3600]
-    assert missing_slots(held[::-1]) == [1440, 2880, 3600]
-    assert missing_slots(held, cadence_s=2160) == []
+    assert [list(missing) for missing in gaps_in(held)] == [[1440], [2880, 3600]]
+    assert gaps_in(held[::-1]) == gaps_in(held)
+
+
+def test_a_gap_of_ages_costs_nothing():
+    (missing,) = gaps_in([0, 10**13])
+    assert len(missing) == 10**13 // CADENCE_S
 
 
 @pytest.mark.parametrize("held", [[], [720], [0, 720, 1440]], ids=["none", "one", "all"])
 def test_nothing_is_missing(held):
-    assert missing_slots(held) == []
+    assert gaps_in(held) == []
 
 
 @given(st.sets(st.integers(0, 40), min_size=1))
 def test_held_and_missing_make_up_the_grid(slots):
     held = [slot * CADENCE_S for slot in slots]
-    together = sorted([*held, *missing_slots(held)])
-    assert together == list(range(min(held), max(held) + 1, CADENCE_S))
+    missing = [slot for gap in gaps_in(held) for slot in gap]
+    assert sorted([*held, *missing]) == list(range(min(held), max(held) + 1, CADENCE_S))

@@ -36,6 +36,8 @@ class Command(Serve):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check the folder before anything is started."""
+        if options["host"] not in ("127.0.0.1", "localhost", "::1"):
+            raise CommandError("The demo's password is public, so it listens on this machine only; use serve.")
         if options["fits"] and not Path(options["fits"]).exists():
             raise CommandError(f"{options['fits']} does not exist.")
         super().handle(*args, **options)

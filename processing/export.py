@@ -17,7 +17,7 @@ CATALOGUE_COLUMNS: dict[str, tuple[u.UnitBase | None, str]] = {
     "harpnum": (None, "HARP number"),
     "t_rec": (None, "slot time, TAI"),
     "utc": (None, "slot time, UTC"),
-    "frame": (None, "index of the frame in the run, from 0"),
+    "frame": (None, "number of the frame in the run, from 1"),
     "label": (None, "label of the feature in its frame"),
     "track": (None, "machine's track: an unbranched chain of links"),
     "lineage": (None, "machine's lineage: tracks joined by merges and splits"),

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 # Shape per kind of event: told apart without colour.
-EVENT_SYMBOLS = {"merge": "triangle-down", "split": "triangle-up", "gap": "line-ew-open"}
+EVENT_SYMBOLS = {"merge": "triangle-down", "split": "triangle-up", "gap": "diamond-open"}
 STATE_ROLES = {"pending": "text-quiet", "accept": "accept", "reject": "reject", "unsure": "unsure"}
 
 
@@ -78,7 +78,10 @@ def light_curves(
         )  # fmt: skip
     for begin, end in gaps:
         figure.add_vrect(x0=begin, x1=end, line_width=0, fillcolor="rgba(128,128,128,0.28)", layer="below")
-    figure.update_yaxes(title_text="events", row=1, col=1, type="category", categoryarray=["gap", "split", "merge"])
+    figure.update_yaxes(
+        title_text="events", row=1, col=1, type="category", categoryarray=["gap", "split", "merge"], range=[-0.5, 2.5]
+    )
+    figure.update_xaxes(type="date")
     figure.update_yaxes(title_text="area [Mm²]", row=2, col=1, rangemode="tozero")
     figure.update_yaxes(title_text="pores", row=3, col=1, rangemode="tozero")
     figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=4, col=1)

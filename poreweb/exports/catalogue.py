@@ -34,7 +34,7 @@ def build_catalogue(run: Run) -> Table:
             "harpnum": run.patch.harpnum,
             "t_rec": times[frame.pk][0],
             "utc": times[frame.pk][1],
-            "frame": feature.segmentation.index,
+            "frame": feature.segmentation.index + 1,
             "track": track.number if track else 0,
             "lineage": track.lineage if track else 0,
             "reviewed_track": reviewed.get(feature.pk, 0),

@@ -77,7 +77,7 @@ def _marks(run: Run, t_rec_s: dict[int, int]) -> list[EventMark]:
             _tai(t_rec_s[event.index]),
             event.kind,
             STATES[event.state],
-            f"{event.kind} in frame {event.index}",
+            f"{event.kind} in frame {event.index + 1}",
             event.get_absolute_url(),
         )
         for event in review_events(run)

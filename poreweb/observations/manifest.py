@@ -62,6 +62,7 @@ def _frame(frame: Frame, index: int, segments: list[str], found: Segmentation | 
         "shape": [frame.ny, frame.nx],
         "quality": frame.quality,
         "segments": layers,
+        "waiting": found is not None and found.state == Segmentation.State.WAITING,
         "failed": found.reason if found is not None else "",
         "geometry": geometry,
     }

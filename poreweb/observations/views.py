@@ -79,6 +79,10 @@ def viewer(request: Request, pk: int) -> HttpResponse:
     """The frame viewer."""
     patch = get_visible(Patch.objects.all(), request.user, pk)
     run = _chosen_run(request, patch)
+    if run is not None and "run" not in request.GET:  # a link to what is seen must name the run
+        query = request.GET.copy()
+        query["run"] = str(run.pk)
+        return redirect(f"{request.path}?{query.urlencode(safe=':,')}")
     context = {"patch": patch, "run": run, "manifest": viewer_manifest(patch, run)}
     return render(request, "observations/viewer.html", context)
 

@@ -91,14 +91,30 @@ def event_words(event: Event) -> str:
                 f"; flux {_sum(parents, 'flux_mx', 1e18)}·10¹⁸ Mx before,"
                 f" {_sum(children, 'flux_mx', 1e18)}·10¹⁸ Mx after"
             )
-    return sentence + "."
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def rejection_words(event: Event) -> str:
+    """What rejecting the event does to the reviewed lineage, in a sentence."""
+    links = event_links(event)
+    if event.kind in ("merge", "split") and links:
+        kept, *cut = links
+        lost = ", ".join(f"{_number(link.earlier)} → {_number(link.later)}" for link in cut)
+        return f"Rejecting keeps {_number(kept.earlier)} → {_number(kept.later)}, the cheapest link, and cuts {lost}."
+    if event.kind == "gap":
+        return "Rejecting cuts the link: what comes after the gap is then another track."
+    return "Rejecting says that a link is missing; it changes no track yet."
+
+
+def _number(feature: Feature) -> str:
+    return str(feature.track.number) if feature.track else "?"
 
 
 def _sum(features: list[Feature], name: str, unit: float) -> str:
-    return f"{sum(getattr(feature, name) for feature in features) / unit:.1f}"
+    return f"{sum(getattr(feature, name) for feature in features) / unit:.1f}".replace("-", "−")
 
 
 def _names(features: list[Feature]) -> str:
     numbers = [f"{feature.track.number}" for feature in features if feature.track]
-    word = "Track" if len(numbers) == 1 else "Tracks"
+    word = "track" if len(numbers) == 1 else "tracks"
     return f"{word} {' and '.join(numbers)}"

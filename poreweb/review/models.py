@@ -37,8 +37,10 @@ class ReviewEntry(models.Model):
     reviewer = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
     before = models.CharField(max_length=10, blank=True)
+    before_note = models.TextField(blank=True)
     after = models.CharField(max_length=10, blank=True)
     note = models.TextField(blank=True)
+    undoes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="undone_by")
 
     class Meta:
         ordering = ["pk"]

@@ -1,6 +1,7 @@
 """HTTP in, HTTP out: events and verdicts."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.http import Request, get_visible, may_write, must_write
 from poreweb.review import actions
-from poreweb.review.desk import event_frames, event_links, event_words
+from poreweb.review.desk import event_frames, event_links, event_words, rejection_words
 from poreweb.review.forms import VerdictForm
 from poreweb.review.queries import PENDING, REVIEW_KINDS, STATES, with_state
 from poreweb.tracks.models import Event, Run
@@ -40,6 +41,8 @@ def events(request: Request, run_id: int) -> HttpResponse:
             (state, label, sum(n for kind, s, n in counts if s == state and kind in REVIEW_KINDS))
             for state, label in STATES.items()
         ],
+        "last_judged": _last_judged(request),
+        "filter_query": _filter_query(_asked_kind(request)),
         "kind": request.GET.get("kind", ""),
         "state": request.GET.get("state", ""),
         "total": total,
@@ -62,16 +65,17 @@ def give_verdict(request: Request, pk: int) -> HttpResponse:
     event = get_visible(_events(), request.user, pk)
     must_write(request.user, event.run.patch.team)
     if "withdraw" in request.POST:
-        actions.withdraw_verdict(event, request.user)
-        return redirect(event)
+        actions.undo(event, request.user)
+        return redirect(f"{event.get_absolute_url()}{_filter_query(_asked_kind(request))}")
     form = VerdictForm(request.POST, auto_id=False)
     if not form.is_valid():
         return _render_event(request, event, form)
     actions.give_verdict(event, request.user, **form.cleaned_data)
-    following = _neighbours(event)["next_pending"]
+    kind = _asked_kind(request)
+    following = _neighbours(event, kind)["next_pending"]
     if following is None:
-        return redirect(f"{reverse('review:events', args=[event.run_id])}?judged={event.pk}")
-    return redirect(f"{following.get_absolute_url()}?judged={event.pk}")
+        return redirect(f"{reverse('review:events', args=[event.run_id])}{_filter_query(kind, judged=event.pk)}")
+    return redirect(f"{following.get_absolute_url()}{_filter_query(kind, judged=event.pk)}")
 
 
 def _events() -> Any:
@@ -81,11 +85,8 @@ def _events() -> Any:
 
 
 def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResponse:
-    asked = request.GET.get("judged", "")
+    kind = _asked_kind(request)
     mine = event.verdicts.filter(reviewer=request.user).first()
-    last = None
-    if asked.isdecimal():
-        last = _events().visible_to(request.user).filter(pk=int(asked)).exclude(state=PENDING).first()
     context = {
         "event": event,
         "run": event.run,
@@ -97,15 +98,39 @@ def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResp
         "mine": mine,
         "note": form["note"].value() or (mine.note if mine else ""),
         "can_write": may_write(request.user, event.run.patch.team),
-        "last_judged": last,
-        **_neighbours(event),
+        "last_judged": _last_judged(request),
+        "consequence": rejection_words(event),
+        "filter_query": _filter_query(kind),
+        **_neighbours(event, kind),
     }
     return render(request, "review/event.html", context)
 
 
-def _neighbours(event: Event) -> dict[str, Event | None]:
-    """The events before and after in time, and the next one that nobody has judged."""
-    others = with_state(Event.objects.filter(run=event.run, kind__in=REVIEW_KINDS).exclude(pk=event.pk))
+def _last_judged(request: Request) -> Event | None:
+    """The event that the address says was judged just before, with its state."""
+    asked = request.GET.get("judged", "")
+    if not asked.isdecimal():
+        return None
+    event: Event | None = _events().visible_to(request.user).filter(pk=int(asked)).exclude(state=PENDING).first()
+    return event
+
+
+def _asked_kind(request: Request) -> str:
+    """The kind of events that the reviewer works through; empty for all that people judge."""
+    kind = request.GET.get("kind", "")
+    return kind if kind in EVENT_KINDS else ""
+
+
+def _filter_query(kind: str, **more: int) -> str:
+    """The query that keeps the filter in the next address."""
+    known = {"kind": kind, **more} if kind else more
+    return f"?{urlencode(known)}" if known else ""
+
+
+def _neighbours(event: Event, kind: str) -> dict[str, Event | None]:
+    """Among the events of that kind: those before and after in time, and the next that nobody has judged."""
+    kinds = (kind,) if kind else REVIEW_KINDS
+    others = with_state(Event.objects.filter(run=event.run, kind__in=kinds).exclude(pk=event.pk))
     after = Q(index__gt=event.index) | Q(index=event.index, pk__gt=event.pk)
     pending = others.filter(state=PENDING)
     return {

@@ -264,7 +264,7 @@ class Event(models.Model):
         ordering = ["run", "index", "pk"]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} in frame {self.index} of {self.run}"
+        return f"{self.get_kind_display()} in frame {self.index + 1} of {self.run}"
 
     def get_absolute_url(self) -> str:
         """Address of its page."""

@@ -105,7 +105,7 @@ def test_another_team_sees_nothing_at_home(sign_in, run):
 
 @pytest.mark.parametrize("name", READ)
 def test_a_viewer_may_look(sign_in, url, name):
-    assert sign_in("visitor").get(url(name)).status_code == 200
+    assert sign_in("visitor").get(url(name), follow=True).status_code == 200
 
 
 @pytest.mark.parametrize("name", WRITE)

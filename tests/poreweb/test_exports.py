@@ -13,7 +13,7 @@ from django.urls import reverse
 from poreweb import storage
 from poreweb.exports import actions, jobs
 from poreweb.exports.models import Export
-from poreweb.review.actions import give_verdict, withdraw_verdict
+from poreweb.review.actions import give_verdict, undo
 from poreweb.tracks.models import Feature
 from processing.export import CATALOGUE_COLUMNS
 
@@ -56,7 +56,7 @@ def test_csv_holds_every_feature_and_where_it_came_from(run):
     assert list(rows[0]) == list(CATALOGUE_COLUMNS)
     assert len(rows) == features.count()
     for row, feature in zip(rows, features, strict=True):
-        assert (int(row["frame"]), int(row["label"])) == (feature.segmentation.index, feature.label)
+        assert (int(row["frame"]), int(row["label"])) == (feature.segmentation.index + 1, feature.label)
         assert (row["t_rec"], row["harpnum"]) == (feature.segmentation.frame.t_rec, "99001")
         assert int(row["track"]) == int(row["reviewed_track"]) == feature.track.number
         assert float(row["flux_mx"]) == pytest.approx(feature.flux_mx)
@@ -100,7 +100,9 @@ def test_a_missing_value_is_empty(run, make, alice, event):
 def test_a_rejected_merger_parts_the_tracks(run, event, alice, make):
     give_verdict(event, alice, choice="reject")
     known, rows = read_csv(make("csv"))
-    ends = {(feature.segmentation.index, feature.label) for feature in (*event.parents.all(), *event.children.all())}
+    ends = {
+        (feature.segmentation.index + 1, feature.label) for feature in (*event.parents.all(), *event.children.all())
+    }
     machine = {row["track"] for row in rows if (int(row["frame"]), int(row["label"])) in ends}
     reviewed = {row["reviewed_track"] for row in rows if (int(row["frame"]), int(row["label"])) in ends}
     assert (len(machine), len(reviewed)) == (3, 2)  # one parent goes on as the child
@@ -156,7 +158,7 @@ def test_a_standing_one_is_not_made_again(run, event, alice, bob, make):
     give_verdict(event, alice, choice="accept")  # the number of verdicts stays
     third = make("csv")
     assert third != second
-    withdraw_verdict(event, alice)
+    undo(event, alice)
     assert make("csv") != third
     assert storage.exists(standing.path)
 

@@ -88,6 +88,29 @@ def test_it_goes_on_to_the_next_that_waits(as_alice, sign_in, events):
     assert judge(first) == f"/runs/{first.run_id}/events/?judged={first.pk}"
 
 
+def test_undo_brings_back_what_was_there_before(as_alice, alice, event, url):
+    as_alice.post(url, {"choice": "accept", "note": "a clear one"})
+    as_alice.post(url, {"choice": "reject", "note": "or not"})
+    as_alice.post(url, {"withdraw": "1"})
+    held = event.verdicts.get(reviewer=alice)
+    assert (held.choice, held.note) == ("accept", "a clear one")
+    as_alice.post(url, {"withdraw": "1"})
+    assert not event.verdicts.exists()
+    as_alice.post(url, {"withdraw": "1"})  # nothing left to take back
+    acts = list(event.history.values_list("before", "after"))
+    assert acts == [("", "accept"), ("accept", "reject"), ("reject", "accept"), ("accept", "")]
+
+
+def test_the_filter_stays_while_judging(as_alice, run, events):
+    gap = run.events.create(kind="gap", index=7)
+    gap.parents.set(events[0].parents.all())
+    gap.children.set(events[0].children.all())
+    first = events[0]
+    response = as_alice.post(f"{reverse('review:give-verdict', args=[first.pk])}?kind=merge", {"choice": "unsure"})
+    assert "kind=merge" in response.url
+    assert f"/events/{gap.pk}/" not in as_alice.get(response.url).text
+
+
 def test_births_and_deaths_are_not_asked_for(as_alice, run, events):
     birth = run.events.create(kind="appear", index=5)
     birth.children.set(events[1].children.all())
@@ -100,7 +123,7 @@ def test_births_and_deaths_are_not_asked_for(as_alice, run, events):
 def test_the_next_page_offers_to_undo(as_alice, sign_in, events, url):
     after = as_alice.post(url, {"choice": "accept"}).url
     page = as_alice.get(after).text
-    assert "Merge in frame 5:" in page
+    assert "Merge in frame 6:" in page
     assert f'action="{url}"' in page
     assert "Undo" in page
     assert "Undo" not in sign_in("bob").get(after).text
@@ -142,7 +165,7 @@ def test_the_page_shows_what_the_machine_says(as_alice, event):
     page = as_alice.get(event.get_absolute_url()).text
     parents = [str(feature.track.number) for feature in event.parents.order_by("pk")]
     (child,) = event.children.all()
-    assert f"Tracks {' and '.join(parents)} become Track {child.track.number}: area " in page
+    assert f"Tracks {' and '.join(parents)} become track {child.track.number}: area " in page
     assert page.count("<canvas data-filmstrip") == 6
     assert page.count("<td>track ") == 4  # two links, two ends each
 

@@ -78,7 +78,7 @@ def test_events_stay_at_their_frame_when_frames_come_later(run, patch):
 def test_the_viewer_shows_the_latest_run_that_is_done(run, start, as_alice):
     url = f"{run.patch.get_absolute_url()}viewer/"
     newer = start()
-    assert manifest_of(as_alice.get(url).text)["run"]["number"] == 1
+    assert manifest_of(as_alice.get(url, follow=True).text)["run"]["number"] == 1
     assert manifest_of(as_alice.get(f"{url}?run={newer.pk}").text)["run"]["number"] == 2
     assert as_alice.get(f"{url}?run=99999").status_code == 404
 
@@ -154,7 +154,8 @@ def grow(run, n_frames: int = 40) -> None:
 def test_more_frames_and_events_cost_no_more_queries(run, event, frame, as_alice, page):
     patch_url = run.patch.get_absolute_url()
     url = {
-        "home": "/", "patch": patch_url, "viewer": f"{patch_url}viewer/", "events": f"/runs/{run.pk}/events/",
+        "home": "/", "patch": patch_url, "viewer": f"{patch_url}viewer/?run={run.pk}",
+        "events": f"/runs/{run.pk}/events/",
         "event": event.get_absolute_url(), "run": run.get_absolute_url(),
         "features": f"{patch_url}frames/{frame.pk}/features.json",
     }[page]  # fmt: skip

@@ -48,7 +48,7 @@ def test_spans_in_words(seconds, words):
 def test_pages_show_what_runs(start, as_alice, patch):
     start()
     assert as_alice.get(patch.get_absolute_url()).status_code == 200
-    assert as_alice.get(f"{patch.get_absolute_url()}viewer/").status_code == 200
+    assert as_alice.get(f"{patch.get_absolute_url()}viewer/", follow=True).status_code == 200
     page = as_alice.get("/").text
     assert "0 of 11 frames measured" in page
     assert 'hx-trigger="every 2s"' in page

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processing.lineage import EVENT_KINDS, EventOf, Node, TrackOf, apply_verdicts, build_lineage
-from processing.track import Link
+from processing.track import Link, series_breaks
 
 N_FRAMES = 5
 
@@ -106,6 +106,14 @@ def test_nothing_is_known_before_the_first_and_after_the_last_frame():
 def test_appearing_and_disappearing_in_between():
     events = build_lineage(column(1, begin=1, end=4), [link(1, 2), link(2, 3)], n_frames=N_FRAMES).events
     assert events == [EventOf("appear", 1, (), (1,)), EventOf("disappear", 3, (3,), ())]
+
+
+def test_nothing_is_known_across_a_break_of_the_series():
+    nodes = [*column(1, end=2), *column(11, begin=2)]
+    links = [link(1, 2), link(11, 12), link(12, 13)]
+    assert [event.kind for event in build_lineage(nodes, links, n_frames=N_FRAMES).events] == ["disappear", "appear"]
+    assert build_lineage(nodes, links, n_frames=N_FRAMES, breaks={2}).events == []
+    assert series_breaks([0, 720, 5040, 8640, 9360], max_gap=4) == {2}
 
 
 def test_a_pore_at_the_edge_neither_appears_nor_disappears():

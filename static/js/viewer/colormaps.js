@@ -27,7 +27,7 @@ const RAMPS = {
 
 /** What the numbers of a SHARP bitmap mean; see the JSOC notes on the bitmap segment. */
 export const BITMAP_WORDS = new Map([
-  [0, { words: "off the disk", colour: [40, 40, 48] }],
+  [0, { words: "no data", colour: [40, 40, 48] }],
   [1, { words: "weak field, outside the patch", colour: [92, 96, 108] }],
   [2, { words: "strong field, outside the patch", colour: [86, 152, 204] }],
   [33, { words: "weak field, inside the patch", colour: [196, 190, 176] }],

@@ -68,6 +68,8 @@ function draw(host) {
 for (const host of document.querySelectorAll("[data-filmstrip-links]")) {
   const again = () => draw(host);
   again();
+  const seen = host.querySelector(".is-event");
+  if (seen) host.scrollLeft = seen.offsetLeft - (host.clientWidth - seen.clientWidth) / 2;
   onThemeChange(again);
   window.addEventListener("resize", again);
 }

@@ -60,7 +60,7 @@ export function positionRows(found, spec) {
   const lacking = found.inside ? "no geometry" : "outside the map";
   return [
     [spec.label, found.valueWords],
-    ["Col, row", `${amount(found.col, 1)}, ${amount(found.row, 1)}`],
+    ["Native col, row", `${amount(found.col, 1)}, ${amount(found.row, 1)}`],
     ["Carrington lon", position ? angle(position.lon) : lacking],
     ["Carrington lat", position ? angle(position.lat, { signed: true }) : lacking],
     ["Tx (west)", position ? arcsec(position.tx) : lacking],

@@ -15,6 +15,9 @@ const failure = (frame) => (frame.failed ? `This frame failed: ${frame.failed}.`
 /** Why there is no picture; `entry` is what the store says of the layer. */
 export function absentWords(entry, { spec, frame }) {
   if (entry.reason) return `${spec.label} of ${frame.t_rec} could not be loaded. ${entry.reason}`;
+  if (frame.waiting && (spec.key === "enhanced" || spec.key === LABELS)) {
+    return `${spec.label} of ${frame.t_rec} is not made yet; the run has not come to this frame.`;
+  }
   return `${spec.label} missing at ${frame.t_rec}. ${failure(frame)}`.trim();
 }
 

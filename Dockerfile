@@ -2,8 +2,9 @@
 FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 VAR_DIR=/data
 WORKDIR /app
-COPY pyproject.toml README.md ./
-RUN pip install .
+COPY pyproject.toml constraints.txt ./
+COPY tools tools
+RUN python tools/requirements | pip install -r /dev/stdin -c constraints.txt
 COPY . .
 RUN useradd --system --home-dir /data poreweb && mkdir -p /data && chown poreweb /data
 USER poreweb

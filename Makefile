@@ -4,6 +4,7 @@ PORT ?= 8000
 FITS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin -c constraints.txt
 
 .PHONY: demo serve test install install-dev browser lint bench clean
 
@@ -21,13 +22,13 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Poreweb needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV) || { tools/install_system_packages python3-venv && $(PYTHON) -m venv $(VENV); }
 
-$(VENV)/installed: pyproject.toml | $(BIN)/python
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the pinned dependencies into $(VENV) (a minute or two, once)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python tools/requirements | $(PIP_INSTALL)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/python tools/requirements dev | $(PIP_INSTALL)
 	@touch $@
 
 # The tests drive Debian's Chromium.

@@ -9,10 +9,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 .PHONY: demo serve test install install-dev browser lint bench clean
 
 demo: install
-	@$(BIN)/python manage.py demo --port "$(PORT)" --fits "$(FITS)"
+	@exec $(BIN)/python manage.py demo --port "$(PORT)" --fits "$(FITS)"
 
 serve: install
-	@$(BIN)/python manage.py serve --port "$(PORT)"
+	@exec $(BIN)/python manage.py serve --port "$(PORT)"
 
 install: $(VENV)/installed
 

@@ -71,7 +71,8 @@ def test_from_upload_to_movie(page: Page, simulated_tar: Path, tmp_path: Path) -
     row = page.get_by_role("row", name=re.compile("merge"))
     expect(row).to_contain_text("pending")
     row.get_by_role("link").first.click()
-    expect(page.get_by_text(re.compile(r"become Track"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"become track"))).to_be_visible()
+    page.wait_for_load_state("load")  # the keys come with the last script
     page.keyboard.press("a")
     expect(page.get_by_role("row", name=re.compile("merge"))).to_contain_text("accepted")
     expect(page.get_by_role("row", name=re.compile("merge"))).to_contain_text("alice")

@@ -26,15 +26,15 @@ function placeOf(canvas, mark) {
 
 function marksOf(host) {
   const found = new Map();
-  for (const canvas of host.querySelectorAll("canvas[data-filmstrip]")) {
+  for (const [frame, canvas] of host.querySelectorAll("canvas[data-filmstrip]").entries()) {
     for (const mark of JSON.parse(canvas.dataset.marks || "[]")) {
-      if (mark.role !== "other") found.set(mark.id, { mark, place: placeOf(canvas, mark) });
+      if (mark.role !== "other") found.set(mark.id, { frame, mark, place: placeOf(canvas, mark) });
     }
   }
   return found;
 }
 
-function arrow(from, to, colour, width) {
+function arrow(from, to, { colour, width, dash }) {
   const length = Math.hypot(to.x - from.x, to.y - from.y);
   const [ux, uy] = [(to.x - from.x) / length, (to.y - from.y) / length];
   const a = { x: from.x + from.clear * ux, y: from.y + from.clear * uy };
@@ -45,6 +45,7 @@ function arrow(from, to, colour, width) {
   path.setAttribute("fill", "none");
   path.setAttribute("stroke", colour);
   path.setAttribute("stroke-width", width);
+  path.setAttribute("stroke-dasharray", dash);
   return path;
 }
 
@@ -60,7 +61,11 @@ function draw(host) {
   for (const [earlier, later] of JSON.parse(document.getElementById(host.dataset.filmstripLinks).textContent)) {
     const [from, to] = [marks.get(earlier), marks.get(later)];
     if (!from?.place || !to?.place) continue;
-    sheet.append(arrow(from.place, to.place, theme.casing, 3.5), arrow(from.place, to.place, theme.track(to.mark.track), 1.5));
+    const dash = to.frame - from.frame > 1 ? "5 4" : "none"; // a gap: the pore is not seen in between
+    sheet.append(
+      arrow(from.place, to.place, { colour: theme.casing, width: 3.5, dash }),
+      arrow(from.place, to.place, { colour: theme.track(to.mark.track), width: 1.5, dash }),
+    );
   }
   host.append(sheet);
 }

@@ -113,12 +113,18 @@ function drawIds(context, stage, { features, outlines, factor, theme, isOn }) {
   context.font = `600 ${0.8125 * theme.rem}px system-ui, sans-serif`;
   context.textBaseline = "bottom";
   context.textAlign = "left";
-  for (const feature of features) {
+  const taken = [];
+  const bySize = [...features].sort((a, b) => b.area_mm2 - a.area_mm2);
+  for (const feature of bySize) {
     if (!isOn(feature)) continue;
     const outline = outlines?.get(feature.label);
     const place = outline ? { u: outline.west / factor, v: outline.north / factor } : placeOf(feature, factor);
     const { x, y } = stage.toScreen(place.u, place.v);
     if (x < -40 || y < -20 || x > stage.width + 40 || y > stage.height + 40) continue;
+    const [wide, high] = [context.measureText(nameOf(feature)).width, 0.8 * theme.rem];
+    // a heap of numbers tells nothing: the smaller pore's comes when there is room, zoomed in
+    if (taken.some((other) => Math.abs(x - other.x) < Math.max(wide, other.wide) && Math.abs(y - other.y) < high)) continue;
+    taken.push({ x, y, wide });
     writeCased(context, nameOf(feature), x + 2, y, { colour: theme.track(feature.track), casing: theme.casing });
   }
 }

@@ -9,7 +9,6 @@ from plotly.subplots import make_subplots
 
 # Shape per kind of event: told apart without colour.
 EVENT_SYMBOLS = {"merge": "triangle-down", "split": "triangle-up", "gap": "diamond-open"}
-STATE_ROLES = {"pending": "text-quiet", "accept": "accept", "reject": "reject", "unsure": "unsure"}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,13 @@ def compact_t_rec(t_rec_s: int) -> str:
 
 def utc_of(t_rec_s: int) -> datetime:
     """The UTC moment (naive datetime) of TAI seconds since 1993-01-01."""
-    return Time(EPOCH + timedelta(seconds=t_rec_s), scale="tai").utc.to_datetime()
+    return utcs_of([t_rec_s])[0]
+
+
+def utcs_of(t_rec_s: Iterable[int]) -> list[datetime]:
+    """`utc_of` for many moments, at the price of one."""
+    moments = [EPOCH + timedelta(seconds=seconds) for seconds in t_rec_s]
+    return list(Time(moments, scale="tai").utc.to_datetime()) if moments else []
 
 
 def slots_between(earlier_s: int, later_s: int, cadence_s: int = CADENCE_S) -> range:

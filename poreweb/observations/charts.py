@@ -15,7 +15,7 @@ from poreweb.review.queries import REVIEW_KINDS, STATES, with_state
 from poreweb.tracks.models import Run, Segmentation
 from processing.figures import EventMark, LightCurve, light_curves
 from processing.fits import SEGMENTS
-from processing.timekeys import CADENCE_S, EPOCH, format_t_rec, utc_of
+from processing.timekeys import CADENCE_S, EPOCH, format_t_rec, utcs_of
 
 
 def review_events(run: Run) -> Any:
@@ -43,10 +43,10 @@ def light_curve_rows(run: Run) -> list[dict[str, Any]]:
         .values("index", "t_rec_s", "n_features", "area_mm2", "positive", "negative", "n_known")
     )
     found = []
-    for row in rows:
+    for row, utc in zip(rows, utcs_of(row["t_rec_s"] for row in rows), strict=True):
         if row["n_known"] < row["n_features"]:
             row["positive"] = row["negative"] = None
-        found.append({**row, "t_rec": format_t_rec(row["t_rec_s"]), "utc": utc_of(row["t_rec_s"])})
+        found.append({**row, "t_rec": format_t_rec(row["t_rec_s"]), "utc": utc})
     return found
 
 

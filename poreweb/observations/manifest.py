@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -11,12 +12,13 @@ from poreweb.observations.models import Frame, Patch
 from poreweb.review.queries import with_state
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
-from processing.timekeys import format_t_rec, slots_between
+from processing.timekeys import format_t_rec, slots_between, utcs_of
 
 
 def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
     """Frames, gaps, events, layers and addresses, in plain values."""
     frames = list(patch.frames.order_by("t_rec_s"))
+    utcs = utcs_of(frame.t_rec_s for frame in frames)
     place = {frame.pk: index for index, frame in enumerate(frames)}
     held = defaultdict(list)
     for frame_id, segment in frames_segments(patch):
@@ -29,7 +31,10 @@ def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
         "run": None if run is None else {"id": run.pk, "number": run.number},
         "events_url": None if run is None else reverse("review:events", args=[run.pk]),
         "layers": [layer.as_dict() for layer in LAYERS],
-        "frames": [_frame(frame, index, held[frame.pk], found.get(frame.pk)) for index, frame in enumerate(frames)],
+        "frames": [
+            _frame(frame, index, utc, held[frame.pk], found.get(frame.pk))
+            for index, (frame, utc) in enumerate(zip(frames, utcs, strict=True))
+        ],
         "gaps": _gaps(frames),
         "events": [] if run is None else _events(run, {item.index: place[pk] for pk, item in found.items()}),
         "layer_url": f"{base}frames/{{id}}/{{layer}}.bin{query}",
@@ -43,7 +48,7 @@ def frames_segments(patch: Patch) -> list[tuple[int, str]]:
     return list(files.values_list("pk", "raw_files__segment"))
 
 
-def _frame(frame: Frame, index: int, segments: list[str], found: Segmentation | None) -> dict[str, Any]:
+def _frame(frame: Frame, index: int, utc: datetime, segments: list[str], found: Segmentation | None) -> dict[str, Any]:
     layers = list(segments)
     if "continuum" in segments:
         layers.append("contrast")
@@ -58,7 +63,7 @@ def _frame(frame: Frame, index: int, segments: list[str], found: Segmentation | 
         "index": index,
         "t_rec": frame.t_rec,
         "t_rec_s": frame.t_rec_s,
-        "utc": frame.utc.isoformat(" ", timespec="seconds"),
+        "utc": utc.isoformat(" ", timespec="seconds"),
         "shape": [frame.ny, frame.nx],
         "quality": frame.quality,
         "segments": layers,

@@ -21,6 +21,7 @@ from poreweb.work.redis_address import redis_socket
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 15
+MAX_PAUSE_S = 60
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -37,9 +38,11 @@ class Service:
     log_file: Path
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
+    started_at: float = 0.0
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches only the supervisor."""
+        self.started_at = time.monotonic()
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
@@ -185,9 +188,10 @@ class Supervisor:
         raise ServiceError(f"The web server did not start; see {web.log_file}.")
 
     def keep(self) -> None:
-        """Start again what has died. Call now and then."""
+        """Start again what has died; what dies again and again, less and less often. Call now and then."""
         for service in self.services:
-            if not service.is_running():
+            pause = min(MAX_PAUSE_S, 2**service.restarts)
+            if not service.is_running() and time.monotonic() - service.started_at > pause:
                 service.restarts += 1
                 service.start()
 

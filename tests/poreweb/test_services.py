@@ -67,8 +67,16 @@ def test_a_service_ends_with_all_it_started(sleeper, monkeypatch):
     sleeper.stop()
     assert not sleeper.is_running()
     assert sleeper.process.returncode == -signal.SIGKILL
-    status = Path(f"/proc/{said.strip()}/status")  # it may not have been buried yet
-    assert not status.exists() or "State:\tZ" in status.read_text()
+    while _is_alive(int(said)) and time.monotonic() < deadline:  # a signal takes its time
+        time.sleep(0.02)
+    assert not _is_alive(int(said))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_what_has_died_is_started_again(tmp_path):
@@ -78,7 +86,14 @@ def test_what_has_died_is_started_again(tmp_path):
     service.start()
     service.process.wait()
     supervisor.keep()
-    assert service.restarts == 1
+    assert service.restarts == 0  # it had only just been started
+    for restarts, pause_s in enumerate((1, 2, 4)):
+        service.started_at = time.monotonic() - pause_s - 0.1
+        supervisor.keep()
+        assert service.restarts == restarts + 1
+        service.process.wait()
+        supervisor.keep()
+        assert service.restarts == restarts + 1
     service.stop()
 
 

@@ -20,7 +20,8 @@ install-dev: $(VENV)/installed-dev
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Poreweb needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV) || { tools/install_system_packages python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(PYTHON) -m venv $(VENV) || { tools/install_system_packages python3-venv && $(PYTHON) -m venv --clear $(VENV); } \
+	    || { rm -rf $(VENV); exit 1; }  # Debian leaves half an environment when python3-venv is missing
 
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the pinned dependencies into $(VENV) (a minute or two, once)"

@@ -10,6 +10,7 @@ from django.db import transaction
 from poreweb import storage
 from poreweb.exports.catalogue import build_catalogue
 from poreweb.exports.models import Export
+from poreweb.review.queries import REVIEW_KINDS
 from poreweb.tracks import archive, rows
 from poreweb.tracks.jobs import pixel_side_mm
 from poreweb.tracks.models import Run, Segmentation
@@ -90,7 +91,7 @@ def movie_frames(run: Run, done: list[Segmentation]) -> Iterator[MovieFrame]:
 def _event_words(run: Run) -> dict[int, list[str]]:
     """What happens in each frame, in short: "merge 3+4 -> 7"."""
     words: dict[int, list[str]] = defaultdict(list)
-    shown = run.events.filter(kind__in=("merge", "split", "gap")).prefetch_related("parents__track", "children__track")
+    shown = run.events.filter(kind__in=REVIEW_KINDS).prefetch_related("parents__track", "children__track")
     for event in shown:
         ends = [
             "+".join(str(feature.track.number) for feature in side.all() if feature.track)

@@ -1,9 +1,8 @@
-"""What a patch page draws: light curves, the timeline's events, the sparkline."""
+"""What a patch page draws: light curves, the timeline's events and gaps, previews."""
 
 import json
 from collections import Counter
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from django.db.models import Count, F, Q, Sum
@@ -11,16 +10,11 @@ from django.urls import reverse
 
 from poreweb.exports.models import Export
 from poreweb.observations.models import Patch
-from poreweb.review.queries import REVIEW_KINDS, STATES, with_state
+from poreweb.review.queries import STATES, review_events
 from poreweb.tracks.models import Run, Segmentation
 from processing.figures import EventMark, LightCurve, light_curves
 from processing.fits import SEGMENTS
 from processing.timekeys import CADENCE_S, EPOCH, format_t_rec, utcs_of
-
-
-def review_events(run: Run) -> Any:
-    """The run's events that people judge, with their state."""
-    return with_state(run.events.filter(kind__in=REVIEW_KINDS))
 
 
 def light_curve_rows(run: Run) -> list[dict[str, Any]]:
@@ -50,8 +44,8 @@ def light_curve_rows(run: Run) -> list[dict[str, Any]]:
     return found
 
 
-def timeline_figure(patch: Patch, run: Run | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The light-curve figure as plain values, of the rows of `light_curve_rows`; without any it is empty."""
+def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[range]) -> dict[str, Any]:
+    """The figure of `light_curve_rows` and `Patch.gaps` as plain values; without rows its curves are empty."""
     times: list[datetime] = []
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
     for before, row in zip([None, *rows], rows, strict=False):
@@ -62,12 +56,11 @@ def timeline_figure(patch: Patch, run: Run | None, rows: list[dict[str, Any]]) -
         times.append(_tai(row["t_rec_s"]))
         for name, values in columns.items():
             values.append(row[name])
-    held = list(patch.frames.order_by("t_rec_s").values_list("t_rec_s", flat=True))
     half = timedelta(seconds=CADENCE_S / 2)
-    gaps = [(_tai(first) + half, _tai(second) - half) for first, second in pairwise(held) if second - first > CADENCE_S]
+    shaded = [(_tai(missing[0]) - half, _tai(missing[-1]) + half) for missing in gaps]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
     marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows})
-    figure: dict[str, Any] = json.loads(light_curves(curve, gaps=gaps, events=marks).to_json())
+    figure: dict[str, Any] = json.loads(light_curves(curve, gaps=shaded, events=marks).to_json())
     return figure
 
 

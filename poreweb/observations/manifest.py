@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from poreweb.observations.layers import LAYERS
 from poreweb.observations.models import Frame, Patch
-from poreweb.review.queries import with_state
+from poreweb.review.queries import review_events
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
 from processing.timekeys import format_t_rec, slots_between, utcs_of
@@ -84,7 +84,7 @@ def _gaps(frames: list[Frame]) -> list[dict[str, Any]]:
 
 
 def _events(run: Run, place: dict[int, int]) -> list[dict[str, Any]]:
-    shown = with_state(run.events.filter(kind__in=("merge", "split", "gap")))
+    shown = review_events(run)
     return [
         {"id": event.pk, "kind": event.kind, "frame": place[event.index], "state": event.state,
          "url": event.get_absolute_url()}

@@ -63,7 +63,7 @@ def patch_page(request: Request, pk: int) -> HttpResponse:
         "last_frame": patch.frames.order_by("t_rec_s").last(),
         "n_conflicts": patch.frames.filter(raw_files__conflict=True).distinct().count(),
         "missing": charts.missing_segments(patch),
-        "figure": charts.timeline_figure(patch, run, curve_rows),
+        "figure": charts.timeline_figure(run, curve_rows, gaps),
         "previews": charts.previews(patch),
         "curve_rows": curve_rows,
         "exports": charts.latest_exports(run) if run else [],

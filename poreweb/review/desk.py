@@ -94,9 +94,8 @@ def event_words(event: Event) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def rejection_words(event: Event) -> str:
-    """What rejecting the event does to the reviewed lineage, in a sentence."""
-    links = event_links(event)
+def rejection_words(event: Event, links: list[Link]) -> str:
+    """What rejecting the event, whose links these are (`event_links`), does to the reviewed lineage."""
     if event.kind in ("merge", "split") and links:
         kept, *cut = links
         lost = ", ".join(f"{_number(link.earlier)} → {_number(link.later)}" for link in cut)

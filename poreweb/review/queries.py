@@ -6,7 +6,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from poreweb.review.models import Verdict
-from poreweb.tracks.models import Event
+from poreweb.tracks.models import Event, Run
 
 # An event's state is the newest verdict on it; without one it is pending.
 PENDING = "pending"
@@ -27,3 +27,8 @@ def with_state(events: "QuerySet[Event]") -> Any:
         judged_by=Subquery(newest.annotate(name=F("reviewer__username")).values("name")[:1]),
         judged_at=Subquery(newest.values("given_at")[:1]),
     )
+
+
+def review_events(run: Run) -> Any:
+    """The run's events that people judge, with their state."""
+    return with_state(run.events.filter(kind__in=REVIEW_KINDS))

@@ -87,19 +87,20 @@ def _events() -> Any:
 def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResponse:
     kind = _asked_kind(request)
     mine = event.verdicts.filter(reviewer=request.user).first()
+    links = event_links(event)
     context = {
         "event": event,
         "run": event.run,
         "form": form,
         "words": event_words(event),
         "strip": event_frames(event),
-        "links": event_links(event),
+        "links": links,
         "history": event.history.select_related("reviewer"),
         "mine": mine,
         "note": form["note"].value() or (mine.note if mine else ""),
         "can_write": may_write(request.user, event.run.patch.team),
         "last_judged": _last_judged(request),
-        "consequence": rejection_words(event),
+        "consequence": rejection_words(event, links),
         "filter_query": _filter_query(kind),
         **_neighbours(event, kind),
     }

@@ -46,13 +46,13 @@ def write_maps(run: Run, index: int, n_frames: int, *, contrast: np.ndarray, lab
         If the run's other frames have another shape.
     """
     shape = (n_frames, *labels.shape)
-    held = _array(run, "labels", shape).shape
-    if held[1:] != labels.shape:
-        raise FrameError(f"the frame is {labels.shape}, the run's first one is {held[1:]}")
+    label_array = _array(run, "labels", shape)
+    if label_array.shape[1:] != labels.shape:
+        raise FrameError(f"the frame is {labels.shape}, the run's first one is {label_array.shape[1:]}")
     codes = np.clip(np.rint(np.nan_to_num(contrast, nan=-1) / CONTRAST_STEP), 0, _LARGEST_CODE - 1) + 1
     codes[~np.isfinite(contrast)] = 0
     _array(run, "contrast", shape)[index] = codes.astype(np.uint16)
-    _array(run, "labels", shape)[index] = labels.astype(np.uint16)
+    label_array[index] = labels.astype(np.uint16)
 
 
 def read_contrast_codes(run: Run, index: int) -> np.ndarray:

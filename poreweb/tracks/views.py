@@ -7,9 +7,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.exports.models import Export
 from poreweb.http import Request, get_visible, may_write, must_write
-from poreweb.observations.charts import latest_exports, review_events
+from poreweb.observations.charts import latest_exports
 from poreweb.observations.models import Patch
-from poreweb.review.queries import PENDING
+from poreweb.review.queries import PENDING, review_events
 from poreweb.tracks import actions
 from poreweb.tracks.forms import RunForm, described
 from poreweb.tracks.models import Run, Segmentation

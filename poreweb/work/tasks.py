@@ -9,6 +9,7 @@ import django_rq
 import redis
 from django.apps import apps
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from rq import Queue
 from rq.exceptions import NoSuchJobError
@@ -86,8 +87,7 @@ def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None], atte
 
 def holds(task: Task) -> bool:
     """Whether this attempt is still the task's; worth asking before the next piece of long work."""
-    rows = type(task)._default_manager.filter(pk=task.pk, attempts=task.attempts, state=Task.State.RUNNING)
-    return rows.exists()
+    return _held(task).exists()
 
 
 def must_hold(task: Task) -> None:
@@ -103,9 +103,13 @@ def must_hold(task: Task) -> None:
         If the task was cancelled, closed, or queued again.
     """
     task.lock_first()
-    rows = type(task)._default_manager.select_for_update(no_key=True)
-    if not rows.filter(pk=task.pk, attempts=task.attempts, state=Task.State.RUNNING):
+    if not _held(task).select_for_update(no_key=True):
         raise SupersededError
+
+
+def _held(task: AnyTask) -> "QuerySet[AnyTask]":
+    """The task's row, while it is in the hands of this attempt; nothing otherwise."""
+    return type(task)._default_manager.filter(pk=task.pk, attempts=task.attempts, state=Task.State.RUNNING)
 
 
 @transaction.atomic

@@ -5,19 +5,18 @@
  * around canvases whose data-marks have id, row, col, radius, track and role (see filmstrip.js).
  */
 
+import { cropPlace } from "./filmstrip.js";
 import { onThemeChange, readTheme } from "./theme.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const CLEAR = 4; // CSS pixels left free around a pore, so that an arrow does not hide it
 
-/** Where a mark lies in the host, in CSS pixels; the same placing as in filmstrip.js. */
+/** Where a mark lies in the host, in CSS pixels; null outside its picture. */
 function placeOf(canvas, mark) {
-  const ratio = window.devicePixelRatio || 1;
-  const { clientWidth: width, clientHeight: height, dataset } = canvas;
-  const side = 2 * Math.max(1, Math.round(Number(dataset.half))) + 1;
-  const scale = Math.max(1, Math.floor((Math.min(width, height) * ratio) / side)) / ratio;
-  const x = width / 2 + (mark.col - Math.floor(Number(dataset.col))) * scale;
-  const y = height / 2 - (mark.row - Math.floor(Number(dataset.row))) * scale;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const { x: left, y: bottom, scale } = cropPlace(canvas);
+  const x = left + (mark.col + 0.5) * scale;
+  const y = bottom - (mark.row + 0.5) * scale;
   const inside = x > 0 && x < width && y > 0 && y < height;
   if (!inside) return null;
   const clear = mark.radius * scale + CLEAR;

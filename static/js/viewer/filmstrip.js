@@ -61,7 +61,7 @@ function prepare(canvas) {
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return { context, width, height, ratio };
+  return { context, width, height };
 }
 
 function drawWords(canvas, words, theme) {
@@ -86,15 +86,22 @@ function isOutside(outline, { row, col, half }) {
     || outline.north < row - half || outline.south > row + half + 1;
 }
 
-function drawCrop(canvas, { layer, labels, request, theme }) {
-  const { context, width, height, ratio } = prepare(canvas);
-  const { row, col, half, marks } = request;
-  const side = 2 * half + 1;
-  const times = Math.max(1, Math.floor((Math.min(width, height) * ratio) / side)); // screen pixels a pixel
+/** Where the corner (0, 0) of the grid of labels falls in a picture, and CSS pixels for one of its pixels. */
+export function cropPlace(canvas) {
+  const { row, col, half } = readRequest(canvas);
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const ratio = window.devicePixelRatio || 1;
+  const times = Math.max(1, Math.floor((Math.min(width, height) * ratio) / (2 * half + 1))); // screen pixels a pixel
   const scale = times / ratio;
   const snap = (value) => Math.round(value * ratio) / ratio;
-  // where the corner (0, 0) of the grid of labels falls
-  const place = { x: snap(width / 2 - (col + 0.5) * scale), y: snap(height / 2 + (row + 0.5) * scale), scale };
+  return { x: snap(width / 2 - (col + 0.5) * scale), y: snap(height / 2 + (row + 0.5) * scale), scale };
+}
+
+function drawCrop(canvas, { layer, labels, request, theme }) {
+  const { context, width, height } = prepare(canvas);
+  const { marks } = request;
+  const place = cropPlace(canvas);
+  const { scale } = place;
   const factor = labels?.factor ?? layer.factor;
   const size = (factor / layer.factor) * scale;
   context.imageSmoothingEnabled = false;

@@ -91,7 +91,11 @@ RQ_QUEUES = {
     "science": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 2 * 3600},
 }
 RQ = {"WORKER_CLASS": "poreweb.work.worker.PorewebWorker"}
-BATCH_FRAMES = env_int("BATCH_FRAMES", 8, low=1, high=500)
+BATCH_FRAMES = env_int("BATCH_FRAMES", 24, low=1, high=500)
+# Threads of a worker's networks. A machine that runs `serve` has two workers.
+WORKER_THREADS = env_int("WORKER_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1, high=256)
+# File or https address of the published sharpening network's weights; without it that one is not offered.
+PUBLISHED_WEIGHTS = os.getenv("PUBLISHED_WEIGHTS", "")
 
 # -- People ----------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [

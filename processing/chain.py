@@ -11,11 +11,12 @@ from astropy.table import QTable
 from processing.enhance import deblur
 from processing.fits import PatchFrame
 from processing.geometry import CeaGeometry
-from processing.measure import FIELD_SEGMENTS, measure_features
+from processing.limb_darkening import QuietCurve, quiet_curve
+from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS, measure_features
 from processing.parameters import ChainParameters
-from processing.reduce import flatten
-from processing.segment import label_pores
-from processing.upscale import upscale_cubic
+from processing.reduce import flatten, quiet_sun_level
+from processing.segment import find_features
+from processing.upscale import upscale_maps
 
 STAGES = ("reduce", "enhance", "upscale", "segment", "measure")
 _Result = TypeVar("_Result")
@@ -26,7 +27,10 @@ class FrameResult:
     """
     What the chain makes of one frame. Maps are (ny, nx) on the working grid.
 
-    ``quiet_sun`` is the level divided out in DN/s; ``seconds`` the time of each stage.
+    ``quiet_sun`` is the level divided out before sharpening and ``quiet_sun_enhanced``
+    that after it (AVG_F_ON and AVG_F_EN, DN/s at disk centre): ``contrast`` times the
+    latter, times the limb darkening, is DN/s again. ``quiet_curve`` is the quiet Sun's
+    intensity against mu; ``seconds`` the time of each stage.
     """
 
     contrast: np.ndarray
@@ -34,20 +38,25 @@ class FrameResult:
     features: QTable
     geometry: CeaGeometry
     quiet_sun: float
+    quiet_sun_enhanced: float
+    quiet_curve: QuietCurve
     mu_range: tuple[float, float]
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def process_frame(frame: PatchFrame, parameters: ChainParameters) -> FrameResult:
+def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: str | None = None) -> FrameResult:
     """
     Reduce, enhance, upscale the field, segment and measure one frame.
 
     A frame without all of Br, Bt and Bp is processed; its features have no field.
+    ``weights`` are those of the published network, where that is chosen.
 
     Raises
     ------
     FrameError
         If the continuum is missing or has no finite pixel, or the geometry is unknown.
+    ParameterError
+        If the chosen sharpening cannot be had.
     """
     seconds: dict[str, float] = {}
 
@@ -57,31 +66,62 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters) -> FrameResult
         seconds[stage] = time.perf_counter() - began
         return result
 
-    native = frame.geometry
+    native, p = frame.geometry, parameters
+    geometry = native.doubled() if p.factor == 2 else native
     continuum = frame.need("continuum")
-    flat = timed("reduce", lambda: flatten(continuum, native))
-    contrast = timed(
-        "enhance",
-        lambda: deblur(
+    vector = {name: frame.maps[name] for name in (*FIELD_SEGMENTS, *ERROR_SEGMENTS) if name in frame.maps}
+
+    flat = timed("reduce", lambda: flatten(continuum, native, limb_darkening=p.limb_darkening, quiet_sun=p.quiet_sun))
+
+    def enhanced() -> tuple[np.ndarray, float]:
+        sharp = deblur(
             flat.contrast,
             pixel_side_mm=native.pixel_side_mm,
-            method=parameters.enhance,
-            iterations=parameters.iterations,
-        ),
-    )
-    vector: dict[str, np.ndarray] = {name: frame.maps[name] for name in FIELD_SEGMENTS if name in frame.maps}
-    if parameters.factor == 2:
-        vector = timed("upscale", lambda: {name: upscale_cubic(image) for name, image in vector.items()})
-    geometry = native.doubled() if parameters.factor == 2 else native
-    labels = timed(
+            method=p.enhance,
+            iterations=p.iterations,
+            weights=weights,
+        )
+        level = quiet_sun_level(sharp, method=p.quiet_sun)
+        return sharp / np.float32(level), level
+
+    contrast, level = timed("enhance", enhanced)
+    if p.factor == 2:
+        vector = timed("upscale", lambda: upscale_maps(vector))
+    found = timed(
         "segment",
-        lambda: label_pores(
+        lambda: find_features(
             contrast,
-            threshold=parameters.threshold,
-            min_pixels=parameters.min_pixels,
-            connectivity=parameters.connectivity,
+            pixel_side_mm=geometry.pixel_side_mm,
+            method=p.segmentation,
+            threshold=p.threshold,
+            stara_depth=p.stara_depth,
+            split=p.split,
+            min_pixels=p.min_pixels,
+            connectivity=p.connectivity,
         ),
     )
-    features = timed("measure", lambda: measure_features(labels, contrast=contrast, geometry=geometry, field=vector))
-    mu_range = float(np.nanmin(flat.mu)), float(np.nanmax(flat.mu))
-    return FrameResult(contrast, labels, features, geometry, flat.quiet_sun, mu_range, seconds)
+    features = timed(
+        "measure",
+        lambda: measure_features(
+            found.labels,
+            contrast=contrast,
+            geometry=geometry,
+            field={name: vector[name] for name in FIELD_SEGMENTS if name in vector},
+            field_errors={name: vector[name] for name in ERROR_SEGMENTS if name in vector},
+            pixels_per_sample=p.factor**2,
+            margin=found.margin,
+            umbra_level=p.umbra_level,
+            quality=frame.quality,
+        ),
+    )
+    return FrameResult(
+        contrast=contrast,
+        labels=found.labels,
+        features=features,
+        geometry=geometry,
+        quiet_sun=flat.quiet_sun,
+        quiet_sun_enhanced=flat.quiet_sun * level,
+        quiet_curve=quiet_curve(continuum, flat.mu, flat.contrast),
+        mu_range=(float(np.nanmin(flat.mu)), float(np.nanmax(flat.mu))),
+        seconds=seconds,
+    )

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+
+from processing.limb_darkening import LimbDarkeningFit, law_named
 
 # Shape per kind of event: told apart without colour.
 EVENT_SYMBOLS = {"merge": "triangle-down", "split": "triangle-up", "gap": "diamond-open"}
@@ -95,3 +98,59 @@ def light_curves(
 def _in_1e20(flux_mx: Sequence[float | None]) -> list[float | None]:
     """Flux in units of 1e20 Mx, so that the axis needs no powers."""
     return [None if value is None else value / 1e20 for value in flux_mx]
+
+
+def quiet_sun_levels(times: Sequence[datetime], levels: Sequence[float]) -> go.Figure:
+    """Quiet-Sun level of each frame (DN/s at disk centre) over time (TAI)."""
+    figure = go.Figure(
+        go.Scatter(
+            x=list(times), y=list(levels), name="level", mode="lines+markers", line={"width": 1.5}, marker={"size": 4},
+            hovertemplate="%{x}: %{y:.0f} DN/s<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(type="date", title_text="T_REC [TAI]")
+    figure.update_yaxes(title_text="quiet Sun [DN/s]")
+    figure.update_layout(
+        template="none", height=220, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure
+
+
+def limb_darkening_figure(fit: LimbDarkeningFit) -> go.Figure:
+    """
+    Quiet-Sun intensity over mu: measured bins, the law that was divided out, a free fit; below, per cent from the law.
+
+    The law is drawn to disk centre, the fit only where bins were measured. ``customdata``
+    of the bins are their pixels.
+    """
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.62, 0.38])
+    mu = np.linspace(min(fit.mu), 1, 61)
+    from_law = [100 * (ratio - 1) for ratio in fit.ratio]
+    fit_from_law = [100 * (fitted / expected - 1) for fitted, expected in zip(fit.fitted, fit.expected, strict=True)]
+    counts = [[n] for n in fit.n]
+    hover = "mu %{x:.3f}: %{y:.4f}, %{customdata[0]} pixels<extra></extra>"
+    points = {"symbol": "circle-open", "size": 7, "line": {"width": 1.5}}
+    traces = (
+        (1, go.Scatter(x=fit.mu, y=fit.measured, name="measured", mode="markers", marker=points,
+                       customdata=counts, hovertemplate=hover)),
+        (1, go.Scatter(x=mu.tolist(), y=law_named(fit.law).at(mu).tolist(), name=fit.law, mode="lines",
+                       line={"dash": "solid", "width": 1.5})),
+        (1, go.Scatter(x=fit.mu, y=fit.fitted, name="fit", mode="lines", line={"dash": "dash", "width": 1.5})),
+        (2, go.Scatter(x=fit.mu, y=from_law, name="measured from the law", mode="markers", marker=points,
+                       customdata=counts, hovertemplate=hover.replace(".4f", ".2f"), showlegend=False)),
+        (2, go.Scatter(x=fit.mu, y=fit_from_law, name="fit from the law", mode="lines",
+                       line={"dash": "dash", "width": 1.5}, showlegend=False)),
+    )  # fmt: skip
+    for row, trace in traces:
+        figure.add_trace(trace, row=row, col=1)
+    figure.add_hline(y=0, row=2, col=1, line={"width": 1, "dash": "solid"}, opacity=0.5)
+    figure.update_yaxes(title_text="intensity / disk centre", row=1, col=1)
+    figure.update_yaxes(title_text="from the law [%]", row=2, col=1)
+    figure.update_xaxes(title_text="mu", row=2, col=1)
+    figure.update_layout(
+        template="none", height=420, margin={"l": 70, "r": 12, "t": 8, "b": 44}, hovermode="closest",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure

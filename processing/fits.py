@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,9 +17,13 @@ from astropy.io.fits.verify import VerifyError, VerifyWarning
 
 from processing.errors import FitsError, FrameError
 from processing.geometry import CeaGeometry
+from processing.quality import read_quality
 from processing.timekeys import compact_t_rec, format_t_rec, parse_t_rec
 
 SEGMENTS = ("continuum", "Br", "Bt", "Bp", "bitmap")
+# The field's standard deviations in G: read where they are given, and not missed where they are not.
+OPTIONAL_SEGMENTS = ("Br_err", "Bt_err", "Bp_err")
+_SEGMENT_OF = {segment.lower(): segment for segment in SEGMENTS + OPTIONAL_SEGMENTS}
 # A SHARP is at most about 2,000 x 1,100 pixels; far beyond that is no patch but an attack.
 MAX_PIXELS = 64_000_000
 # hmi.sharp_cea_720s.2875.20130620_103600_TAI.Br.fits, with or without _nrt and the like.
@@ -26,6 +32,12 @@ _FILE_NAME = re.compile(
 )
 _STRUCTURAL = {"SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT"}
 _NOT_CARRIED = _STRUCTURAL | {"BLANK", "BSCALE", "BZERO", "CHECKSUM", "DATASUM", "HISTORY", "COMMENT", ""}
+# What the table that holds a compressed image adds to the image's own cards: FITS standard 4.0, sections 7.3 and 10.1
+_OF_COMPRESSION = re.compile(
+    r"TFIELDS|THEAP|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+|ZNAXIS\d*|Z(TILE|NAME|VAL)\d+|"
+    r"Z(IMAGE|SIMPLE|TENSION|EXTEND|BLOCKED|PCOUNT|GCOUNT|BITPIX|HECKSUM|DATASUM)|"
+    r"Z(CMPTYPE|BLANK|QUANTIZ|DITHER0|MASKCMP)"
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,15 @@ class PatchFrame:
         return first.shape[0], first.shape[1]
 
     @property
+    def quality(self) -> int:
+        """
+        Its QUALITY word without sign, 0 (good) when the header has none; `processing.quality` tells the bits.
+
+        Raises FrameError when the card is no 32-bit number.
+        """
+        return int(read_quality(self.cards.get("QUALITY", 0)))
+
+    @property
     def geometry(self) -> CeaGeometry:
         """Where its pixels lie; raises FrameError when the header does not tell."""
         return CeaGeometry.from_header(self.cards)
@@ -79,19 +100,55 @@ class PatchFrame:
         return self.maps[segment]
 
 
-def plain_cards(header: fits.Header) -> dict[str, Any]:
-    """The cards with plain values; not the structural, scaling and comment ones."""
+def plain_cards(header: fits.Header, keywords: Collection[str] | None = None) -> dict[str, Any]:
+    """
+    The cards with plain values; not the structural, scaling and comment ones.
+
+    What has no value is left out: not finite, or not parsable, as the bare ``nan`` that JSOC writes in R_VALUE,
+    GWILL, CRDERn and CSYSERn and on which `sunpy.map.Map` stumbles. With ``keywords`` only those cards, which is
+    quicker, since astropy parses a card when it is asked for its value.
+    """
     cards: dict[str, Any] = {}
-    for card in header.cards:
-        try:
-            keyword, value = card.keyword, card.value
-        except VerifyError:  # bare nan in R_VALUE, GWILL, CRDER1 and others: no value
-            continue
-        if keyword in _NOT_CARRIED or not isinstance(value, str | int | float | bool):
-            continue
-        if not isinstance(value, float) or np.isfinite(value):
-            cards[keyword] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)
+        for card in header.cards:
+            try:
+                keyword = card.keyword
+                if keyword in _NOT_CARRIED or (keywords is not None and keyword not in keywords):
+                    continue
+                value = card.value
+            except VerifyError:
+                continue
+            if isinstance(value, str | int) or (isinstance(value, float) and np.isfinite(value)):
+                cards[keyword] = value
     return cards
+
+
+@contextmanager
+def _first_image(raw: bytes, name: str, *, as_stored: bool = False) -> Iterator[Any]:
+    """
+    The first HDU with an image, open; ``as_stored`` a compressed one is the table that it is in the file.
+
+    Whatever is raised on the way, in here or in the block that uses it, becomes a FitsError.
+    """
+    if not raw.startswith(b"SIMPLE  ="):
+        raise FitsError(f"{name} is not a FITS file: it does not begin with SIMPLE")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)  # old JSOC cards with a small e or nan
+        warnings.filterwarnings("error", message=".*truncated.*")
+        try:
+            with fits.open(io.BytesIO(raw), memmap=False, disable_image_compression=as_stored) as hdus:
+                for hdu in hdus:
+                    if (hdu.is_image and hdu.header.get("NAXIS", 0)) or hdu.header.get("ZIMAGE") is True:
+                        break
+                else:
+                    raise FitsError(f"{name} holds no image")
+                yield hdu
+        except FitsError:
+            raise
+        except Exception as problem:  # astropy raises many kinds on broken bytes
+            reason = str(problem).split("\n")[0] or type(problem).__name__
+            raise FitsError(f"{name} is damaged or cut short: {reason}") from problem
 
 
 def read_image(raw: bytes, name: str) -> tuple[np.ndarray, fits.Header]:
@@ -103,31 +160,48 @@ def read_image(raw: bytes, name: str) -> tuple[np.ndarray, fits.Header]:
     FitsError
         If the bytes are no FITS file, end too early, or hold no two-dimensional image.
     """
-    if not raw.startswith(b"SIMPLE  ="):
-        raise FitsError(f"{name} is not a FITS file: it does not begin with SIMPLE")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)  # old JSOC cards with a small e or nan
-        warnings.filterwarnings("error", message=".*truncated.*")
-        try:
-            with fits.open(io.BytesIO(raw), memmap=False) as hdus:
-                for hdu in hdus:
-                    if hdu.header.get("NAXIS", 0) and hdu.is_image:
-                        size = int(np.prod([hdu.header[f"NAXIS{i + 1}"] for i in range(hdu.header["NAXIS"])]))
-                        if size > MAX_PIXELS:
-                            raise FitsError(f"{name} claims {size} pixels, more than any patch has")
-                        data = np.asarray(hdu.data)
-                        header = hdu.header.copy()
-                        break
-                else:
-                    raise FitsError(f"{name} holds no image")
-        except FitsError:
-            raise
-        except Exception as problem:  # astropy raises many kinds on broken bytes
-            reason = str(problem).split("\n")[0] or type(problem).__name__
-            raise FitsError(f"{name} is damaged or cut short: {reason}") from problem
+    with _first_image(raw, name) as hdu:
+        header = hdu.header
+        size = math.prod(int(header[f"NAXIS{i + 1}"]) for i in range(header["NAXIS"]))
+        if size > MAX_PIXELS:
+            raise FitsError(f"{name} claims {size} pixels, more than any patch has")
+        data = np.asarray(hdu.data)
     if data.ndim != 2:
         raise FitsError(f"{name} holds a {data.ndim}-dimensional array, not an image")
     return data, header
+
+
+def read_cards(raw: bytes, name: str, keywords: Collection[str] | None = None) -> dict[str, Any]:
+    """
+    The `plain_cards` of the first image, which is not decoded; those of ``keywords`` only, if given.
+
+    Raises
+    ------
+    FitsError
+        If the bytes are no FITS file, end too early, or hold no image.
+    """
+    with _first_image(raw, name, as_stored=True) as hdu:
+        cards = plain_cards(hdu.header, keywords)
+        if "ZIMAGE" in hdu.header:
+            cards = {keyword: value for keyword, value in cards.items() if not _OF_COMPRESSION.fullmatch(keyword)}
+            if cards.get("EXTNAME") == "COMPRESSED_IMAGE":  # astropy's name for one that has none
+                del cards["EXTNAME"]
+    return cards
+
+
+def read_key(raw: bytes, name: str) -> tuple[int, int, str]:
+    """
+    HARPNUM, T_REC (TAI seconds since 1993-01-01) and segment of a file, as `read_segment` takes them.
+
+    The image is not decoded, which makes this the way to sort a folder.
+
+    Raises
+    ------
+    FitsError
+        If the bytes are no FITS file, end too early, or it is not clear of what they are an image.
+    """
+    base = PurePosixPath(name).name
+    return _key(read_cards(raw, base, ("HARPNUM", "T_REC")), base)
 
 
 def read_segment(raw: bytes, name: str) -> Segment:
@@ -145,8 +219,19 @@ def read_segment(raw: bytes, name: str) -> Segment:
     base = PurePosixPath(name).name
     data, header = read_image(raw, base)
     cards = plain_cards(header)
+    harpnum, t_rec_s, segment = _key(cards, base)
+    data = np.nan_to_num(data, nan=0).astype(np.uint8) if segment == "bitmap" else data.astype(np.float32, copy=False)
+    return Segment(segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards)
+
+
+def _key(cards: Mapping[str, Any], base: str) -> tuple[int, int, str]:
+    """HARPNUM, T_REC in seconds and segment, by the cards and the name of the file."""
     from_name = _FILE_NAME.fullmatch(base)
-    segment = _segment_name(base, from_name)
+    word = from_name["segment"] if from_name else PurePosixPath(base).stem.rpartition(".")[2]
+    try:
+        segment = _SEGMENT_OF[word.lower()]
+    except KeyError:
+        raise FitsError(f"{base} names no segment we use ({', '.join(_SEGMENT_OF.values())})") from None
     try:
         harpnum = int(cards["HARPNUM"]) if "HARPNUM" in cards else int(from_name["harpnum"])  # type: ignore[index]
         t_rec_s = parse_t_rec(str(cards["T_REC"]) if "T_REC" in cards else from_name["t_rec"])  # type: ignore[index]
@@ -156,17 +241,7 @@ def read_segment(raw: bytes, name: str) -> Segment:
         raise FitsError(f"{base} has an unreadable key: {problem}") from problem
     if not 0 < harpnum < 2**31:
         raise FitsError(f"{base} has HARPNUM {harpnum}, which is no HARP")
-    data = np.nan_to_num(data, nan=0).astype(np.uint8) if segment == "bitmap" else data.astype(np.float32)
-    return Segment(segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards)
-
-
-def _segment_name(base: str, from_name: re.Match[str] | None) -> str:
-    word = from_name["segment"] if from_name else PurePosixPath(base).stem.rpartition(".")[2]
-    known = {segment.lower(): segment for segment in SEGMENTS}
-    try:
-        return known[word.lower()]
-    except KeyError:
-        raise FitsError(f"{base} names no segment we use ({', '.join(SEGMENTS)})") from None
+    return harpnum, t_rec_s, segment
 
 
 def join_segments(segments: Iterable[Segment]) -> PatchFrame:

@@ -16,6 +16,7 @@ from processing.errors import FrameError
 # R = 696 Mm is RSUN_REF in every SHARP header.
 RSUN_REF_M = 6.96e8
 ARCSEC_PER_RAD = 180 / np.pi * 3600
+BLOCK = 16_384  # pixels worked on at once: 128 kB stay in the cache, and no second map is needed
 NEEDED_CARDS = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2", "CRLN_OBS", "CRLT_OBS", "DSUN_OBS")
 
 
@@ -93,35 +94,66 @@ class CeaGeometry:
         """Millionths of the solar hemisphere (1e-6 of 2 pi R2) in one Mm2."""
         return float(1e6 / (2 * np.pi * (self.rsun_ref / 1e6) ** 2))
 
-    def lon_lat(self, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Carrington longitude (0 to 360) and latitude in degrees; NaN off the sphere."""
+    @property
+    def apparent_radius_arcsec(self) -> float:
+        """Angle between the centre of the disk and its limb, arcsin(RSUN_REF / DSUN_OBS)."""
+        return float(np.arcsin(self.rsun_ref / self.dsun_obs) * ARCSEC_PER_RAD)
+
+    def _native(self, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Native longitude (rad), of the column alone; sine and cosine of native latitude, of the row alone."""
         native_lon = np.deg2rad((np.asarray(col) + 1 - self.crpix1) * self.cdelt1)
         sin_native = np.deg2rad((np.asarray(row) + 1 - self.crpix2) * self.cdelt2)
         with np.errstate(invalid="ignore"):
-            cos_native = np.sqrt(1 - sin_native**2)
+            return native_lon, sin_native, np.sqrt(1 - sin_native**2)
+
+    def lon_lat(self, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Carrington longitude (0 to 360) and latitude in degrees; NaN off the sphere."""
+        native_lon, sin_native, cos_native = self._native(row, col)
         sin_c, cos_c = np.sin(np.deg2rad(self.crval2)), np.cos(np.deg2rad(self.crval2))
-        sin_lat = sin_native * cos_c + cos_native * np.cos(native_lon) * sin_c
-        east = cos_native * np.sin(native_lon)
-        outward = cos_native * np.cos(native_lon) * cos_c - sin_native * sin_c
-        lon = np.rad2deg(np.arctan2(east, outward)) + self.crval1
+        out = cos_native * np.cos(native_lon)
+        sin_lat = sin_native * cos_c + out * sin_c
+        lon = np.rad2deg(np.arctan2(cos_native * np.sin(native_lon), out * cos_c - sin_native * sin_c)) + self.crval1
         return lon % 360, np.rad2deg(np.arcsin(np.clip(sin_lat, -1, 1)))
 
-    def _towards_observer(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Unit-sphere coordinates: west, north, and towards the observer."""
-        away = np.deg2rad(np.asarray(lon) - self.crln_obs)
-        lat = np.deg2rad(np.asarray(lat))
-        sin_b, cos_b = np.sin(np.deg2rad(self.crlt_obs)), np.cos(np.deg2rad(self.crlt_obs))
-        west = np.cos(lat) * np.sin(away)
-        north = np.sin(lat) * cos_b - np.cos(lat) * np.cos(away) * sin_b
-        near = np.sin(lat) * sin_b + np.cos(lat) * np.cos(away) * cos_b
-        return west, north, near
+    def _rotation(self) -> np.ndarray:
+        """From (north, east, out) at the reference pixel to (west, north, near) as the observer sees them."""
+        tilt, away, b0 = np.deg2rad([self.crval2, self.crval1 - self.crln_obs, self.crlt_obs])
+        (sin_c, sin_a, sin_b), (cos_c, cos_a, cos_b) = np.sin([tilt, away, b0]), np.cos([tilt, away, b0])
+        to_carrington = np.array([[-sin_c, 0, cos_c], [0, 1, 0], [cos_c, 0, sin_c]])
+        to_observer = np.array(
+            [[sin_a, cos_a, 0], [-cos_a * sin_b, sin_a * sin_b, cos_b], [cos_a * cos_b, -sin_a * cos_b, sin_b]]
+        )
+        return to_observer @ to_carrington
+
+    def _towards_observer(self, row: np.ndarray, col: np.ndarray, axis: int) -> np.ndarray:
+        """
+        One unit-sphere coordinate as the observer has it: 0 west, 1 north, 2 near.
+
+        On an open grid (rows of shape (ny, 1), columns of shape (1, nx)) only ny + nx
+        sines are taken; the map itself is one outer product and one outer sum.
+        """
+        native_lon, sin_native, cos_native = self._native(row, col)
+        of_north, of_east, of_out = self._rotation()[axis]
+        by_column = of_east * np.sin(native_lon) + of_out * np.cos(native_lon)
+        seen = np.asarray(cos_native * by_column)
+        seen += of_north * sin_native  # in place: to get memory for one more map takes longer than the sum
+        return seen
 
     def mu(self, row: np.ndarray, col: np.ndarray) -> np.ndarray:
         """Cosine of the heliocentric angle, observer at DSUN_OBS; NaN beyond the limb."""
-        _, _, near = self._towards_observer(*self.lon_lat(row, col))
-        distance = np.sqrt(self.dsun_obs**2 + self.rsun_ref**2 - 2 * self.dsun_obs * self.rsun_ref * near)
-        mu = (self.dsun_obs * near - self.rsun_ref) / distance
-        return np.where(mu > 0, mu, np.nan)
+        mu = np.asarray(self._towards_observer(row, col, axis=2), order="C")
+        size = self.rsun_ref / self.dsun_obs
+        pixels = mu.reshape(-1)  # a view
+        for begin in range(0, pixels.size, BLOCK):
+            part = pixels[begin : begin + BLOCK]
+            distance = part * (-2 * size)
+            distance += 1 + size**2
+            np.sqrt(distance, out=distance)
+            part -= size
+            part /= distance
+            np.minimum(part, 1, out=part)  # rounding at disk centre
+            np.copyto(part, np.nan, where=~(part > 0))
+        return mu
 
     def mu_map(self, shape: tuple[int, int]) -> np.ndarray:
         """``mu`` of every pixel of a map of that (ny, nx)."""
@@ -129,7 +161,7 @@ class CeaGeometry:
 
     def helioprojective(self, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tx (west) and Ty (north) in arcsec as the observer sees them; NaN beyond the limb."""
-        west, north, near = (self.rsun_ref * part for part in self._towards_observer(*self.lon_lat(row, col)))
+        west, north, near = (self.rsun_ref * self._towards_observer(row, col, axis) for axis in range(3))
         along = self.dsun_obs - near
         distance = np.sqrt(west**2 + north**2 + along**2)
         hidden = ~np.isfinite(self.mu(row, col))

@@ -2,7 +2,7 @@
 
 import gzip
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
 from processing.fits import SEGMENTS
 from processing.reduce import flatten
+from processing.statistics import STATISTICS
 
 _HEADER = struct.Struct("<4sIIIdd")
 _N_CODES = 65535  # codes 1 to 65535; 0 is "no data"
@@ -28,23 +29,43 @@ class Layer:
     colormap: str
     limits: tuple[float, float]
     range: tuple[float, float]
+    of_all_frames: bool = False  # one map of the run, the same at each frame
 
     def as_dict(self) -> dict[str, object]:
         """For the manifest."""
         return {**self.__dict__, "limits": list(self.limits), "range": list(self.range)}
 
 
+_QUIET = "I / quiet Sun"
 LAYERS = (
-    Layer("enhanced", "Enhanced", "I / quiet Sun", "grey", (0.2, 1.2), (0.0, 1.6)),
-    Layer("contrast", "Contrast", "I / quiet Sun", "grey", (0.2, 1.2), (0.0, 1.6)),
+    Layer("enhanced", "Enhanced", _QUIET, "grey", (0.2, 1.2), (0.0, 1.6)),
+    Layer("contrast", "Contrast", _QUIET, "grey", (0.2, 1.2), (0.0, 1.6)),
     Layer("continuum", "Continuum", "DN/s", "grey", (10_000, 70_000), (0, 90_000)),
     Layer("Br", "Br", "G", "diverging", (-1500, 1500), (-4000, 4000)),
     Layer("Bt", "Bt", "G", "diverging", (-1500, 1500), (-4000, 4000)),
     Layer("Bp", "Bp", "G", "diverging", (-1500, 1500), (-4000, 4000)),
     Layer("bitmap", "Bitmap", "", "categories", (0, 34), (0, 34)),
+    Layer("mean", "Mean", _QUIET, "grey", (0.2, 1.2), (0.0, 1.6), of_all_frames=True),
+    Layer("std", "Std. deviation", _QUIET, "sequential", (0.0, 0.2), (0.0, 0.6), of_all_frames=True),
+    Layer("standard_error", "Standard error", _QUIET, "sequential", (0.0, 0.2), (0.0, 0.6), of_all_frames=True),
+    Layer("median", "Median", _QUIET, "grey", (0.2, 1.2), (0.0, 1.6), of_all_frames=True),
+    Layer("minimum", "Minimum", _QUIET, "grey", (0.2, 1.2), (0.0, 1.6), of_all_frames=True),
 )
 OF_RUN = ("enhanced", "labels")
 KEYS = (*(layer.key for layer in LAYERS), "labels")
+
+
+def layers_of(n_frames: int | None) -> list[Layer]:
+    """What the viewer offers, with limits for statistics of so many frames; None when the run has no statistics."""
+
+    def scaled(layer: Layer) -> Layer:
+        if layer.key != "standard_error" or n_frames is None:
+            return layer
+        # a standard error is a deviation over the root of their number, to two digits
+        low, high, most = (float(f"{end / n_frames**0.5:.2g}") for end in (*layer.limits, layer.range[1]))
+        return replace(layer, limits=(low, high), range=(low, most))
+
+    return [scaled(layer) for layer in LAYERS]
 
 
 def pack(codes: np.ndarray, *, factor: int, offset: float, scale: float) -> bytes:
@@ -70,10 +91,12 @@ def read_layer(frame: Frame, run: Run | None, key: str) -> bytes:
     Raises
     ------
     FrameError
-        If the segment is missing, or the run has nothing for this frame.
+        If the segment is missing, or the run has nothing for this frame, or no statistics.
     """
     if key in OF_RUN:
         return _read_of_run(frame, run, key)
+    if key in STATISTICS:
+        return _read_statistics(run, key)
     if key == "contrast":
         patch_frame = read_frame(frame, ("continuum",))
         return pack_values(flatten(patch_frame.need("continuum"), patch_frame.geometry).contrast, factor=1)
@@ -86,8 +109,7 @@ def read_layer(frame: Frame, run: Run | None, key: str) -> bytes:
 
 
 def _read_of_run(frame: Frame, run: Run | None, key: str) -> bytes:
-    if run is None:
-        raise FrameError("this layer needs a run")
+    run = _needed(run)
     segmentation = run.segmentations.filter(frame=frame).first()
     if segmentation is None or segmentation.state == Segmentation.State.WAITING:
         raise FrameError(f"{run} has not processed {frame.t_rec}")
@@ -98,3 +120,14 @@ def _read_of_run(frame: Frame, run: Run | None, key: str) -> bytes:
         return pack(archive.read_labels(run, segmentation.index), factor=factor, offset=0, scale=1)
     step = archive.CONTRAST_STEP
     return pack(archive.read_contrast_codes(run, segmentation.index), factor=factor, offset=-step, scale=step)
+
+
+def _read_statistics(run: Run | None, key: str) -> bytes:
+    run = _needed(run)
+    return pack_values(archive.read_statistics(run, key), factor=run.chain_parameters.factor)
+
+
+def _needed(run: Run | None) -> Run:
+    if run is None:
+        raise FrameError("this layer needs a run")
+    return run

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.urls import reverse
 
-from poreweb.observations.layers import LAYERS
+from poreweb.observations.layers import layers_of
 from poreweb.observations.models import Frame, Patch
 from poreweb.review.queries import review_events
+from poreweb.tracks import archive
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
 from processing.timekeys import format_t_rec, slots_between, utcs_of
@@ -24,13 +25,14 @@ def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
     for frame_id, segment in frames_segments(patch):
         held[frame_id].append(segment)
     found = {} if run is None else {item.frame_id: item for item in run.segmentations.all()}
+    statistics = None if run is None else archive.statistics_size(run)
     query = "" if run is None else f"?run={run.pk}"
     base = reverse("observations:viewer", args=[patch.pk]).removesuffix("viewer/")
     return {
         "patch": {"harpnum": patch.harpnum, "title": str(patch)},
-        "run": None if run is None else {"id": run.pk, "number": run.number},
+        "run": None if run is None else {"id": run.pk, "number": run.number, "state": run.state},
         "events_url": None if run is None else reverse("review:events", args=[run.pk]),
-        "layers": [layer.as_dict() for layer in LAYERS],
+        "layers": [layer.as_dict() for layer in layers_of(statistics.n_frames if statistics else None)],
         "frames": [
             _frame(frame, index, utc, held[frame.pk], found.get(frame.pk))
             for index, (frame, utc) in enumerate(zip(frames, utcs, strict=True))
@@ -39,6 +41,22 @@ def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
         "events": [] if run is None else _events(run, {item.index: place[pk] for pk, item in found.items()}),
         "layer_url": f"{base}frames/{{id}}/{{layer}}.bin{query}",
         "features_url": f"{base}frames/{{id}}/features.json{query}",
+        "statistics": _statistics(run, statistics, base, frames),
+    }
+
+
+def _statistics(
+    run: Run | None, size: archive.StatisticsSize | None, base: str, frames: list[Frame]
+) -> dict[str, Any] | None:
+    """What the run's statistics are of, their native shape, and their one address for all frames."""
+    if run is None or size is None or not frames:
+        return None
+    factor = run.chain_parameters.factor
+    return {
+        "n_frames": size.n_frames,
+        "shape": [side // factor for side in size.shape],
+        # the number of frames, so that a browser asks anew when a run that was retried has more
+        "url": f"{base}frames/{frames[0].pk}/{{layer}}.bin?run={run.pk}&of={size.n_frames}",
     }
 
 

@@ -73,7 +73,8 @@ def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = 
     )
     run.input_hash = input_hash(run)
     run.save(update_fields=["input_hash"])
-    step = settings.BATCH_FRAMES
+    # a job starts TensorFlow anew, so a long series goes in longer batches: at most some twenty
+    step = max(settings.BATCH_FRAMES, len(frames) // 20)
     for first in range(0, len(frames), step):
         last = min(first + step, len(frames)) - 1
         dispatch(Batch.objects.create(run=run, kind=Batch.Kind.FRAMES, first=first, last=last))
@@ -106,7 +107,8 @@ def store_frame_result(batch: Batch, segmentation: Segmentation, result: FrameRe
     features = rows.feature_rows(segmentation, result.features)
     Feature.objects.bulk_create(features, batch_size=200)
     segmentation.state, segmentation.reason = Segmentation.State.DONE, ""
-    segmentation.quiet_sun, segmentation.seconds = result.quiet_sun, result.seconds
+    segmentation.quiet_sun, segmentation.quiet_sun_enhanced = result.quiet_sun, result.quiet_sun_enhanced
+    segmentation.quiet_curve, segmentation.seconds = result.quiet_curve.as_dict(), result.seconds
     segmentation.n_features = len(features)
     segmentation.save()
 

@@ -1,40 +1,86 @@
 """The parameters of a run as a form."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from processing.enhance import METHODS
 from processing.errors import ParameterError
+from processing.limb_darkening import LIMB_DARKENING
 from processing.parameters import ChainParameters
+from processing.reduce import LEVELS
+from processing.segment import SEGMENTATIONS, SPLITS
 
 DEFAULTS = ChainParameters()
 LABELS = {
+    "limb_darkening": "Limb darkening",
+    "quiet_sun": "Quiet-Sun level",
     "enhance": "Sharpening",
     "iterations": "Iterations",
+    "segmentation": "Dark patches by",
     "threshold": "Threshold",
+    "stara_depth": "STARA depth",
+    "split": "Touching umbrae",
     "connectivity": "Neighbours",
     "min_pixels": "Smallest area",
+    "umbra_level": "Umbra below",
     "max_gap": "Longest gap",
     "reach_mm": "Reach",
 }
 UNITS = {
     "iterations": "of Richardson-Lucy",
     "threshold": "of the quiet Sun",
+    "stara_depth": "of the quiet Sun, below the surroundings",
     "min_pixels": "pixels of the working grid",
+    "umbra_level": "of the quiet Sun",
     "max_gap": "frames",
     "reach_mm": "Mm per 12 min",
 }
+GROUPS = {
+    "Reduce": ("limb_darkening", "quiet_sun"),
+    "Sharpen": ("enhance", "iterations"),
+    "Find and measure": (
+        "segmentation", "threshold", "stara_depth", "split", "connectivity", "min_pixels", "umbra_level",
+    ),
+    "Track": ("max_gap", "reach_mm"),
+}  # fmt: skip
+WORDS = {
+    "density": "smoothed density",
+    "histogram": "histogram, 100 bins",
+    "network": "network",
+    "published": "published network",
+    "richardson-lucy": "Richardson-Lucy",
+    "cubic-spline": "cubic spline alone",
+    "none": "none",
+    "stara": "STARA",
+    "watershed": "split by watershed",
+}
+
+
+def _choices(names: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, WORDS.get(name, name)) for name in names]
+
+
+def _hundredths() -> forms.FloatField:
+    return forms.FloatField(widget=forms.NumberInput(attrs={"step": "0.01"}))
 
 
 class RunForm(forms.Form):
     """All of `ChainParameters`, each with its unit."""
 
-    enhance = forms.ChoiceField(choices=[(name, name) for name in METHODS])
+    limb_darkening = forms.ChoiceField(choices=_choices(LIMB_DARKENING))
+    quiet_sun = forms.ChoiceField(choices=_choices(LEVELS))
+    enhance = forms.ChoiceField()
     iterations = forms.IntegerField()
-    threshold = forms.FloatField(widget=forms.NumberInput(attrs={"step": "0.01"}))
+    segmentation = forms.ChoiceField(choices=_choices(SEGMENTATIONS))
+    threshold = _hundredths()
+    stara_depth = _hundredths()
+    split = forms.ChoiceField(choices=_choices(SPLITS))
     connectivity = forms.TypedChoiceField(choices=[(4, "4 (sides)"), (8, "8 (corners too)")], coerce=int)
     min_pixels = forms.IntegerField()
+    umbra_level = _hundredths()
     max_gap = forms.IntegerField()
     reach_mm = forms.FloatField(widget=forms.NumberInput(attrs={"step": "0.1"}))
 
@@ -42,9 +88,16 @@ class RunForm(forms.Form):
         """Fill in the defaults, labels and units."""
         kwargs["initial"] = {**DEFAULTS.as_dict(), **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
+        # the published network cannot be had without its authors' weights
+        offered = [name for name in METHODS if name != "published" or settings.PUBLISHED_WEIGHTS]
+        self.fields["enhance"].choices = _choices(offered)  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.label = LABELS[name]
             field.help_text = UNITS.get(name, "")
+
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields by step of the chain."""
+        return [(title, [self[name] for name in names]) for title, names in GROUPS.items()]
 
     def clean(self) -> dict[str, Any]:
         """Let the science code say what makes no sense."""

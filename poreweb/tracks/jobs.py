@@ -1,11 +1,13 @@
 """Background steps. Each takes a primary key and may safely run twice."""
 
+from django.conf import settings
+
 from poreweb.observations.archive import read_frame
 from poreweb.tracks import actions, archive, rows
 from poreweb.tracks.models import Batch, Run, Segmentation
 from poreweb.work.tasks import holds, perform
 from processing.chain import process_frame
-from processing.errors import FitsError, FrameError
+from processing.errors import FitsError, FrameError, ParameterError
 from processing.lineage import build_lineage
 from processing.track import link_series, series_breaks
 
@@ -34,9 +36,9 @@ def process_segmentation(batch: Batch, segmentation: Segmentation, n_frames: int
     run = segmentation.run
     try:
         frame = read_frame(segmentation.frame, actions.SEGMENTS_NEEDED)
-        result = process_frame(frame, run.chain_parameters)
+        result = process_frame(frame, run.chain_parameters, weights=settings.PUBLISHED_WEIGHTS or None)
         archive.write_maps(run, segmentation.index, n_frames, contrast=result.contrast, labels=result.labels)
-    except (FitsError, FrameError) as problem:  # expected: shown to the user, the run goes on
+    except (FitsError, FrameError, ParameterError) as problem:  # expected: shown to the user, the run goes on
         actions.mark_failed(batch, segmentation, str(problem))
         return
     actions.store_frame_result(batch, segmentation, result)
@@ -58,6 +60,7 @@ def track_run(batch: Batch) -> None:
     nodes, frame_indices = rows.nodes_of(run)
     breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
     lineage = build_lineage(nodes, links, n_frames=len(frame_indices), breaks=breaks)
+    archive.write_statistics(run)
     actions.store_lineage(batch, links, lineage, frame_indices=frame_indices, nodes=nodes)
 
 

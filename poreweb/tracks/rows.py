@@ -16,10 +16,14 @@ from processing.track import Link as LinkOf
 # Column of the feature table -> field of the row; units are in the field's name.
 COLUMNS = {
     "label": "label", "row": "row", "col": "col", "lon": "lon_deg", "lat": "lat_deg", "tx": "tx_arcsec",
-    "ty": "ty_arcsec", "mu": "mu", "area_px": "area_px", "area": "area_mm2", "area_msh": "area_msh",
-    "area_projected": "area_projected_mm2", "intensity_mean": "intensity_mean", "intensity_min": "intensity_min",
-    "bx": "bx_g", "by": "by_g", "bz": "bz_g", "b": "b_g", "b_max": "b_max_g", "flux": "flux_mx",
-    "major": "major_mm", "minor": "minor_mm", "orientation": "orientation_deg", "flags": "flags",
+    "ty": "ty_arcsec", "mu": "mu", "area_px": "area_px", "area": "area_mm2", "area_err": "area_err_mm2",
+    "area_msh": "area_msh", "umbra_area_px": "umbra_area_px", "umbra_area": "umbra_area_mm2",
+    "area_projected": "area_projected_mm2", "area_projected_msh": "area_projected_msh",
+    "area_projected_msd": "area_projected_msd", "intensity_mean": "intensity_mean", "intensity_min": "intensity_min",
+    "bx": "bx_g", "by": "by_g", "bz": "bz_g", "bx_err": "bx_err_g", "by_err": "by_err_g", "bz_err": "bz_err_g",
+    "b": "b_g", "b_max": "b_max_g", "inclination": "inclination_deg", "azimuth": "azimuth_deg", "flux": "flux_mx",
+    "flux_err": "flux_err_mx", "major": "major_mm", "minor": "minor_mm", "orientation": "orientation_deg",
+    "perimeter": "perimeter_mm", "flags": "flags",
 }  # fmt: skip
 
 

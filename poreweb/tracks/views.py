@@ -13,6 +13,7 @@ from poreweb.review.queries import PENDING, review_events
 from poreweb.tracks import actions
 from poreweb.tracks.forms import RunForm, described
 from poreweb.tracks.models import Run, Segmentation
+from poreweb.tracks.photometry import photometry_of
 from poreweb.tracks.progress import progress_of
 from processing.errors import ParameterError
 
@@ -39,6 +40,7 @@ def run_page(request: Request, pk: int) -> HttpResponse:
         return render(request, "tracks/_run_state.html", context)
     context["parameters"] = described(run.parameters, run.parent.parameters if run.parent else None)
     context["form"] = RunForm(initial=run.parameters)
+    context["photometry"] = photometry_of(run)
     return render(request, "tracks/run.html", context)
 
 

@@ -1,6 +1,7 @@
 // Draws each [data-figure] from the JSON of that id, in the colours of the page.
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const TRACES = { area: "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
+const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
+const EVENTS = { merge: true, split: true, gap: true };
 const STATES = { accepted: "accept", rejected: "reject", unsure: "unsure" };
 
 function themed(figure) {
@@ -9,7 +10,7 @@ function themed(figure) {
   for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...layout[key], ...axis };
   layout.hoverlabel = { bgcolor: role("surface-raised"), font: { color: role("text") }, bordercolor: role("line") };
   const data = figure.data.map((trace) => {
-    if (trace.customdata) {
+    if (trace.customdata && Object.hasOwn(EVENTS, trace.name)) {
       const color = trace.customdata.map(([state]) => role(STATES[state] ?? "text-quiet"));
       return { ...trace, marker: { ...trace.marker, color, line: { ...trace.marker.line, color } } };
     }

@@ -75,6 +75,12 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Queues:
 
 
 @pytest.fixture(autouse=True)
+def short_batches(settings: LazySettings) -> None:
+    """So that the small patch needs two."""
+    settings.BATCH_FRAMES = 8
+
+
+@pytest.fixture(autouse=True)
 def storage_folder(settings: LazySettings, tmp_path: Path) -> Path:
     folder = tmp_path / "storage"
     settings.STORAGE_URL = f"file://{folder}"
@@ -197,7 +203,7 @@ def saved(
     folder, queues = tmp_path_factory.mktemp("saved"), Queues()
     with (
         pytest.MonkeyPatch.context() as patched,
-        override_settings(STORAGE_URL=f"file://{folder}"),
+        override_settings(STORAGE_URL=f"file://{folder}", BATCH_FRAMES=8),
         django_db_blocker.unblock(),
         transaction.atomic(),
     ):

@@ -31,8 +31,9 @@ WRITE = {
 }
 ANYONES = {"observations:home", "observations:upload", "people:login", "people:logout", "people:password"}
 FORM = {
-    "enhance": "none", "iterations": 5, "threshold": 0.5, "connectivity": 4, "min_pixels": 6, "max_gap": 4,
-    "reach_mm": 2.5, "choice": "accept", "kind": "csv",
+    "limb_darkening": "none", "quiet_sun": "density", "enhance": "none", "iterations": 5, "segmentation": "threshold",
+    "threshold": 0.5, "stara_depth": 0.5, "split": "none", "connectivity": 4, "min_pixels": 6, "umbra_level": 0.5,
+    "max_gap": 4, "reach_mm": 2.5, "choice": "accept", "kind": "csv",
 }  # fmt: skip
 
 

@@ -141,6 +141,7 @@ def test_a_frame_of_another_patch_is_not_found(as_alice, frame, team):
 
 
 def test_every_layer_offered_can_be_had(fetch, run):
+    archive.write_statistics(run)
     for layer in LAYERS:
         low, high = layer.limits
         assert layer.range[0] <= low < high <= layer.range[1]

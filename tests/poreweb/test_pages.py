@@ -57,7 +57,7 @@ def test_the_manifest_tells_of_a_run(run, patch):
     failed.state, failed.reason = "failed", "continuum is missing"
     failed.save()
     manifest = viewer_manifest(patch, run)
-    assert manifest["run"] == {"id": run.pk, "number": 1}
+    assert manifest["run"] == {"id": run.pk, "number": 1, "state": "done"}
     assert {"enhanced", "labels"} <= set(manifest["frames"][0]["segments"])
     assert manifest["frames"][1]["failed"] == "continuum is missing"
     assert not {"enhanced", "labels"} & set(manifest["frames"][1]["segments"])

@@ -63,8 +63,11 @@ def test_the_input_hash_follows_files_and_parameters(run, frame):
     assert hashed() not in (first, changed)
 
 
-FORM = {"enhance": "none", "iterations": 5, "threshold": 0.6, "connectivity": 8, "min_pixels": 6, "max_gap": 2,
-        "reach_mm": 2}  # fmt: skip
+FORM = {
+    "limb_darkening": "neckel-labs-6173", "quiet_sun": "histogram", "enhance": "none", "iterations": 5,
+    "segmentation": "threshold", "threshold": 0.6, "stara_depth": 0.5, "split": "watershed", "connectivity": 8,
+    "min_pixels": 6, "umbra_level": 0.45, "max_gap": 2, "reach_mm": 2,
+}  # fmt: skip
 
 
 def test_a_rerun_knows_its_parent(as_alice, alice, run, queues):
@@ -72,7 +75,8 @@ def test_a_rerun_knows_its_parent(as_alice, alice, run, queues):
     rerun = Run.objects.get(number=2)
     assert response.url == rerun.get_absolute_url()
     assert (rerun.parent, rerun.created_by) == (run, alice)
-    assert rerun.parameters == {**ChainParameters().as_dict(), **FORM}
+    assert rerun.parameters == FORM
+    assert set(FORM) == set(ChainParameters().as_dict())  # every parameter can be chosen
     assert rerun.input_hash != run.input_hash
     queues.work()
     page = as_alice.get(rerun.get_absolute_url()).text
@@ -80,6 +84,22 @@ def test_a_rerun_knows_its_parent(as_alice, alice, run, queues):
     assert 'value="0.6"' in page  # the form of the next rerun is filled in
     run.refresh_from_db()
     assert (run.state, run.parameters["threshold"]) == ("done", 0.5)
+
+
+def test_the_published_network_is_offered_with_its_weights_only(as_alice, patch, run, settings):
+    def offered() -> str:
+        return as_alice.get(run.get_absolute_url()).text
+
+    assert "published network" not in offered()
+    settings.PUBLISHED_WEIGHTS = "/somewhere/intensity_weights.hdf5"
+    assert "published network" in offered()
+
+
+def test_weights_that_cannot_be_read_fail_the_frames_with_the_reason(start, settings):
+    settings.PUBLISHED_WEIGHTS = "/nowhere/intensity_weights.hdf5"
+    run = start(work=True, enhance="published")
+    assert run.state == "failed"
+    assert "intensity_weights.hdf5 is no Keras 2 file" in run.error
 
 
 def test_a_parent_on_another_patch_is_none(as_alice, run, team):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from processing.enhance import optics
 from processing.geometry import CeaGeometry
 from processing.segment import label_pores
 from processing.timekeys import CADENCE_S, parse_t_rec
@@ -28,6 +29,15 @@ def draw(disks: Sequence[Disk], *, shape: tuple[int, int] = SHAPE, contrast: flo
     for row, col, radius in disks:
         image[np.hypot(rows - row, cols - col) <= radius] = contrast
     return image
+
+
+def seen_by_hmi(scene: np.ndarray) -> np.ndarray:
+    """The scene (2 ny, 2 nx) of the doubled grid through HMI's optics and pixel: (ny, nx), without noise."""
+    shape = scene.shape[0], scene.shape[1]
+    blurred = np.fft.irfft2(np.fft.rfft2(scene) * optics.hmi_transfer_on_sharp_grid(shape), s=shape)
+    # HMI's samples lie between two new pixels each way
+    places = np.mgrid[0.5 : shape[0] : 2, 0.5 : shape[1] : 2]
+    return ndimage.map_coordinates(blurred, places, order=5, mode="grid-wrap")
 
 
 def detect(story: Sequence[Sequence[Disk]], *, slots: Sequence[int] | None = None) -> list[DetectedFrame]:

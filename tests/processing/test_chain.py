@@ -12,7 +12,7 @@ from processing.fits import PatchFrame
 from processing.flags import FeatureFlag
 from processing.parameters import ChainParameters
 from processing.reduce import limb_darkening
-from tests.processing.drawing import GEOMETRY, SHAPE, START_S, draw
+from tests.processing.drawing import GEOMETRY, SHAPE, START_S, draw, seen_by_hmi
 from tests.real_data import each_record, needs_real_data, real_frame
 
 PORES = [(20, 30, 4.0), (44, 70, 6.0)]
@@ -21,9 +21,10 @@ FIELDS = ("Br", "Bt", "Bp")
 
 @pytest.fixture
 def frame() -> PatchFrame:
-    """Two pores of 1500 G with a little noise, as HMI would store them."""
+    """Two pores of 1500 G with a little noise, as HMI sees and stores them."""
     rng = np.random.default_rng(8)
-    contrast = draw(PORES) + rng.normal(0, 0.02, SHAPE)
+    doubled = [(2 * row + 0.5, 2 * col + 0.5, 2 * radius) for row, col, radius in PORES]
+    contrast = seen_by_hmi(draw(doubled, shape=(2 * SHAPE[0], 2 * SHAPE[1]))) + rng.normal(0, 0.01, SHAPE)
     continuum = 57_600 * limb_darkening(GEOMETRY.mu_map(SHAPE)) * contrast
     br = np.where(draw(PORES) < 1, 1500.0, 0.0)
     maps = {"continuum": continuum, "Br": br, "Bt": rng.normal(0, 60, SHAPE), "Bp": rng.normal(0, 60, SHAPE)}
@@ -83,12 +84,31 @@ def test_drawn_pores_are_found_where_they_are(frame):
     assert result.mu_range == pytest.approx((np.min(GEOMETRY.mu_map(SHAPE)), np.max(GEOMETRY.mu_map(SHAPE))))
 
 
-@pytest.mark.parametrize("method", ["none", "cubic-spline", "richardson-lucy"])
-def test_areas_on_the_sun_hardly_depend_on_the_grid(frame, method):
+def areas_of(frame: PatchFrame, method: str) -> np.ndarray:
     parameters = ChainParameters(enhance=method, min_pixels=10)
-    areas = process_frame(frame, parameters).features["area"].to_value(u.Mm**2)
+    return process_frame(frame, parameters).features["area"].to_value(u.Mm**2)
+
+
+@pytest.mark.parametrize("method", ["network", "richardson-lucy"])
+def test_sharpening_gives_pores_their_area_back(frame, method):
     drawn = [np.count_nonzero(draw([pore]) < 1) * GEOMETRY.pixel_area_mm2 for pore in PORES]
-    np.testing.assert_allclose(areas, drawn, rtol=0.15)
+    np.testing.assert_allclose(areas_of(frame, method), drawn, rtol=0.2)
+    assert (areas_of(frame, "cubic-spline") < 0.75 * np.array(drawn)).all()  # the blur has eaten the rest
+
+
+def test_areas_on_the_sun_do_not_depend_on_the_grid(frame):
+    np.testing.assert_allclose(areas_of(frame, "cubic-spline"), areas_of(frame, "none"), rtol=0.08)
+
+
+@pytest.mark.parametrize("enhance", ["network", "none"])
+def test_the_levels_lead_back_to_the_photons(frame, enhance):
+    """contrast x AVG_F_EN x limb darkening is the continuum again: on average, and to the pixel without sharpening."""
+    result = process_frame(frame, ChainParameters(enhance=enhance))
+    mu = result.geometry.mu_map(result.contrast.shape)
+    back = result.contrast * result.quiet_sun_enhanced * limb_darkening(mu)
+    assert back.mean() == pytest.approx(frame.need("continuum").mean(), rel=1e-4)
+    if enhance == "none":
+        np.testing.assert_allclose(back, frame.need("continuum"), rtol=1e-5)
 
 
 @pytest.mark.parametrize("missing", [*FIELDS, "all"])

@@ -10,6 +10,9 @@ from astropy.table import Table
 
 from processing.errors import ParameterError
 from processing.export import CATALOGUE_COLUMNS, FORMATS, catalogue_table, write_catalogue
+from processing.flags import FeatureFlag
+from processing.measure import measure_features
+from tests.processing.drawing import GEOMETRY
 
 PROVENANCE = {"software": "poreweb 0.1.0", "run": 7, "parameters": {"threshold": 0.5, "enhance": "richardson-lucy"}}
 COLUMNS = {
@@ -97,6 +100,22 @@ def test_names_end_in_their_unit():
     for name, (unit, description) in CATALOGUE_COLUMNS.items():
         assert description, name
         assert unit not in endings or name.endswith(endings[unit]), name
+
+
+def test_every_measured_quantity_has_its_column_and_unit():
+    endings = {
+        u.deg: "_deg", u.arcsec: "_arcsec", u.Mm: "_mm", u.Mm**2: "_mm2", u.G: "_g", u.Mx: "_mx", None: ""
+    }  # fmt: skip
+    pores = measure_features(np.zeros((4, 5), np.int32), contrast=np.ones((4, 5)), geometry=GEOMETRY)
+    for name in pores.colnames:
+        unit, _ = CATALOGUE_COLUMNS[name + endings[pores[name].unit]]
+        assert unit == pores[name].unit or unit == u.pix, name
+
+
+def test_every_flag_is_explained():
+    _, description = CATALOGUE_COLUMNS["flags"]
+    explained = [int(part.split()[0]) for part in description.removeprefix("bits: ").split(", ")]
+    assert explained == [flag.value for flag in FeatureFlag]
 
 
 def test_an_unknown_column_is_refused():

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import plotly.graph_objects as go
 import pytest
 
-from processing.figures import EVENT_SYMBOLS, EventMark, LightCurve, light_curves
+from processing.figures import EVENT_SYMBOLS, EventMark, LightCurve, light_curves, limb_darkening_figure
+from processing.limb_darkening import LIMB_DARKENING, LimbDarkeningFit, QuietCurve, fit_limb_darkening
 
 TIMES = [datetime(2013, 6, 20, 10, 36) + timedelta(minutes=12 * index) for index in range(5)]
 CURVE = LightCurve(
@@ -93,3 +94,38 @@ def test_nothing_to_show_is_a_figure_too():
 def test_it_can_be_sent_to_the_page(figure):
     assert go.Figure(go.Figure(figure).to_dict()) == figure
     assert '"connectgaps":false' in figure.to_json()
+
+
+@pytest.fixture
+def fit() -> LimbDarkeningFit:
+    """A Sun one per cent brighter at mu 0.7 than the law says; the bin at 0.6 has too few pixels."""
+    mu = [0.6, 0.7, 0.8, 0.9, 0.98]
+    law = LIMB_DARKENING["neckel-labs-6173"]
+    intensity = [57_000 * float(law.at(at)) * bright for at, bright in zip(mu, [1, 1.01, 1, 1, 1], strict=True)]
+    curve = QuietCurve([0.55, 0.65, 0.75, 0.85, 0.95, 1.0], [50, 1000, 2000, 3000, 4000], mu, intensity)
+    return fit_limb_darkening(curve, "neckel-labs-6173")
+
+
+def test_limb_darkening_shows_bins_law_and_fit(fit):
+    figure = limb_darkening_figure(fit)
+    measured, law = trace(figure, "measured"), trace(figure, "neckel-labs-6173")
+    assert list(measured.x) == fit.mu == [0.7, 0.8, 0.9, 0.98]
+    assert list(measured.y) == fit.measured
+    assert [row[0] for row in measured.customdata] == fit.n
+    assert (law.x[0], law.x[-1], law.y[-1]) == pytest.approx((0.7, 1, 1))
+    assert list(trace(figure, "fit").y) == fit.fitted
+    assert trace(figure, "fit").line.dash != law.line.dash
+
+
+def test_limb_darkening_has_its_residuals_in_per_cent(fit):
+    figure = limb_darkening_figure(fit)
+    residuals = trace(figure, "measured from the law")
+    assert residuals.y[0] - residuals.y[1] == pytest.approx(1, abs=0.01)
+    assert residuals.yaxis == "y2"
+    assert list(trace(figure, "fit from the law").y) == pytest.approx(
+        [100 * (a / b - 1) for a, b in zip(fit.fitted, fit.expected, strict=True)]
+    )
+    assert [axis.title.text for axis in figure.select_yaxes()] == ["intensity / disk centre", "from the law [%]"]
+    assert [axis.title.text for axis in figure.select_xaxes()] == [None, "mu"]
+    assert len({axis.matches for axis in figure.select_xaxes()} - {None}) == 1
+    assert go.Figure(figure.to_dict()) == figure

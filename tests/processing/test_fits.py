@@ -6,22 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sunpy.map
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing.errors import FitsError, FrameError
 from processing.fits import (
+    OPTIONAL_SEGMENTS,
     SEGMENTS,
+    PatchFrame,
     Segment,
     join_segments,
+    read_cards,
+    read_image,
+    read_key,
     read_patch_frame,
     read_segment,
     segment_file_name,
     write_image,
 )
 from processing.timekeys import parse_t_rec
-from tests.real_data import each_record, needs_real_data, paths_of, real_frame
+from tests.real_data import RECORDS, each_record, needs_real_data, paths_of, real_frame
 
 T_REC = "2013.06.20_10:36:00_TAI"
 T_REC_S = parse_t_rec(T_REC)
@@ -69,6 +75,9 @@ def file_of(
         scaled = io.BytesIO()
         stored_as.writeto(scaled)
     return scaled.getvalue()
+
+
+WHOLE = {rice: file_of(rice=rice) for rice in (False, True)}
 
 
 @pytest.mark.parametrize("rice", [False, True], ids=["plain", "RICE"])
@@ -126,6 +135,45 @@ def test_other_names_of_the_same(name):
     assert (segment.name, segment.harpnum, segment.t_rec_s) == ("Br", 2875, T_REC_S)
 
 
+@pytest.mark.parametrize("segment", OPTIONAL_SEGMENTS)
+@pytest.mark.parametrize("name", [name_of, "renamed.{}.fits".format], ids=["JSOC", "renamed"])
+def test_error_maps_are_read(segment, name):
+    read = read_segment(file_of(rice=True), name(segment))
+    assert read.name == segment
+    assert read.data.dtype == np.float32
+    assert np.isnan(read.data[3, 5])
+    frame = join_segments([read_segment(file_of(), name_of("Br")), read])
+    assert set(frame.maps) == {"Br", segment}
+
+
+def test_error_maps_are_not_missed():
+    assert not set(OPTIONAL_SEGMENTS) & set(SEGMENTS)  # what the site counts as missing
+
+
+@pytest.mark.parametrize("rice", [False, True], ids=["plain", "RICE"])
+@pytest.mark.parametrize("cards", [CARDS, {}], ids=["full", "bare"])
+def test_the_key_and_the_cards_without_the_image(rice, cards):
+    raw = file_of(rice=rice, cards=cards)
+    segment = read_segment(raw, "some/folder/" + name_of("Bt"))
+    assert read_key(raw, "some/folder/" + name_of("Bt")) == (2875, T_REC_S, "Bt")
+    assert read_cards(raw, name_of("Bt")) == segment.cards
+    assert read_cards(raw, name_of("Bt"), ("CRPIX1", "NAXIS1", "ZNAXIS1")) == {
+        k: v for k, v in cards.items() if k == "CRPIX1"
+    }
+
+
+def test_the_key_is_read_without_decoding(monkeypatch):
+    def decoded(self: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(fits.CompImageHDU, "data", property(decoded))
+    monkeypatch.setattr(fits.PrimaryHDU, "data", property(decoded))
+    for raw in WHOLE.values():
+        assert read_key(raw, name_of()) == (2875, T_REC_S, "Br")
+        with pytest.raises(FitsError, match="decoded"):
+            read_segment(raw, name_of())
+
+
 @pytest.mark.parametrize(
     ("name", "cards", "message"),
     [
@@ -141,8 +189,9 @@ def test_other_names_of_the_same(name):
     ],
 )
 def test_it_refuses_what_it_cannot_place(name, cards, message):
-    with pytest.raises(FitsError, match=message):
-        read_segment(file_of(cards=cards), name)
+    for read in (read_segment, read_key):
+        with pytest.raises(FitsError, match=message):
+            read(file_of(cards=cards), name)
 
 
 def as_bytes(*hdus: fits.hdu.base._BaseHDU) -> bytes:
@@ -178,9 +227,6 @@ def test_a_claim_of_too_many_pixels_is_not_believed():
         read_segment(header.tostring().encode() + b"\0" * 2880, name_of())
 
 
-WHOLE = {rice: file_of(rice=rice) for rice in (False, True)}
-
-
 @given(st.booleans(), st.data())
 def test_a_file_cut_short_is_refused_or_whole(rice, data):
     """Only what is behind the data may be missing."""
@@ -199,16 +245,23 @@ def test_the_sentence_names_the_file(rice):
         read_segment(WHOLE[rice][:4000], name_of())
 
 
+@settings(max_examples=200)
 @given(st.booleans(), st.data())
 def test_a_damaged_file_raises_nothing_unexpected(rice, data):
+    """Bytes changed anywhere, more often in the header, and perhaps the end cut off."""
     damaged = bytearray(WHOLE[rice])
-    for offset in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=4)):
-        damaged[offset] = data.draw(st.integers(0, 255))
-    try:
-        segment = read_segment(bytes(damaged), name_of())
-    except FitsError:
-        return
-    assert segment.data.ndim == 2
+    last_card = (2 if rice else 1) * 2880 - 1
+    places = st.one_of(st.integers(0, last_card), st.integers(0, len(damaged) - 1))
+    for offset in data.draw(st.lists(places, min_size=1, max_size=4)):
+        damaged[offset] = data.draw(st.one_of(st.integers(0, 255), st.sampled_from(b" '=/-.0123456789EDTFN")))
+    raw = bytes(damaged[: data.draw(st.one_of(st.none(), st.integers(0, len(damaged))))])
+    for read in (read_segment, read_cards, read_key):
+        try:
+            found = read(raw, name_of())
+        except FitsError:
+            continue
+        if read is read_segment:
+            assert found.data.ndim == 2
 
 
 def segment_of(name: str = "Br", *, harpnum: int = 2875, t_rec_s: int = T_REC_S, side: int = 4) -> Segment:
@@ -240,6 +293,27 @@ def test_a_missing_map_is_named():
     assert frame.need("Br") is frame.maps["Br"]
     with pytest.raises(FrameError, match=f"continuum is missing at {T_REC}"):
         frame.need("continuum")
+
+
+@pytest.mark.parametrize(
+    ("card", "quality"),
+    [
+        ({}, 0),
+        ({"QUALITY": 0}, 0),
+        ({"QUALITY": 1024}, 1024),
+        ({"QUALITY": -(2**31)}, 2**31),
+        ({"QUALITY": "0x400"}, 1024),
+    ],
+)
+def test_the_quality_of_a_frame(card, quality):
+    frame = PatchFrame(2875, T_REC_S, card, {"Br": np.zeros(SHAPE)})
+    assert frame.quality == quality
+
+
+@pytest.mark.parametrize("word", ["poor", 2**32, 1.5])
+def test_a_quality_that_is_none(word):
+    with pytest.raises(FrameError, match="QUALITY"):
+        _ = PatchFrame(2875, T_REC_S, {"QUALITY": word}).quality
 
 
 def test_a_written_image_comes_back(tmp_path):
@@ -287,6 +361,33 @@ def test_real_records_are_read(record):
     assert frame.geometry.cdelt1 == 0.03
     assert 40_000 < np.nanmedian(frame.need("continuum")) < 70_000
     assert all(image.shape == frame.shape for image in frame.maps.values())
+
+
+ALL_FILES = [path for record in RECORDS for path in paths_of(record)]
+
+
+@needs_real_data
+@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: path.name[19:-5])
+def test_real_cards_are_those_that_sunpy_takes(path):
+    """As read they make sunpy fail on a bare nan; a bare header takes its siblings' cards."""
+    raw = path.read_bytes()
+    data, header = read_image(raw, path.name)
+    cards = read_cards(raw, path.name)
+    if not cards:
+        assert ".7115." in path.name
+        assert ".continuum." in path.name
+        cards = real_frame(path.name[19:].partition("_TAI")[0]).cards
+    else:
+        with pytest.raises(fits.VerifyError, match="R_VALUE" if ".377." in path.name else "GWILL"):
+            sunpy.map.Map(data, header)
+        assert not cards.keys() & {"GWILL", "CRDER1", "CRDER2", "CSYSER1", "CSYSER2"}
+        segment = read_segment(raw, path.name)
+        assert segment.cards == cards
+        assert read_key(raw, path.name) == (segment.harpnum, segment.t_rec_s, segment.name)
+    solar = sunpy.map.Map(data, cards)
+    assert solar.reference_date.isot[:10] == cards["DATE-OBS"][:10]
+    assert solar.coordinate_system == ("CRLN-CEA", "CRLT-CEA")
+    assert solar.wcs.wcs.crval[0] == pytest.approx(cards["CRVAL1"])
 
 
 @needs_real_data

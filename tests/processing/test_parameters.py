@@ -9,6 +9,8 @@ from processing.parameters import ChainParameters
 LIMITS = {
     "iterations": (1, 100),
     "threshold": (0.05, 1.0),
+    "stara_depth": (0.02, 0.9),
+    "umbra_level": (0.05, 1.0),
     "min_pixels": (1, 100_000),
     "max_gap": (0, 20),
     "reach_mm": (0.1, 50),
@@ -25,7 +27,13 @@ def test_the_limits_are_allowed_and_nothing_beyond(name, limits):
             ChainParameters(**{name: value})
 
 
-@pytest.mark.parametrize(("name", "value"), [("enhance", "magic"), ("connectivity", 6), ("connectivity", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limb_darkening", "eddington"), ("quiet_sun", "median"), ("enhance", "magic"), ("segmentation", "by eye"),
+        ("split", "scissors"), ("connectivity", 6), ("connectivity", 0),
+    ],
+)  # fmt: skip
 def test_it_refuses_other_choices(name, value):
     with pytest.raises(ParameterError, match=name):
         ChainParameters(**{name: value})

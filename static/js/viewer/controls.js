@@ -33,6 +33,13 @@ function wireFields(viewer) {
   });
 }
 
+/** A number for each layer of a frame; the next number for the statistics of all, one after the other. */
+function layerKeys(viewer) {
+  const ofFrame = viewer.manifest.layers.filter((spec) => !spec.of_all_frames);
+  const keys = ofFrame.map(({ key }, i) => [i + 1, () => viewer.setLayer(key)]);
+  return Object.fromEntries([...keys, [ofFrame.length + 1, () => viewer.nextStatistic()]]);
+}
+
 /** Connect everything that can be pressed. */
 export function wireControls(viewer) {
   const { stage } = viewer;
@@ -77,7 +84,7 @@ export function wireControls(viewer) {
     "?": actions.help,
     x: () => toggleCross(viewer),
     Enter: () => viewer.pick(),
-    ...Object.fromEntries(viewer.manifest.layers.map(({ key }, i) => [i + 1, () => viewer.setLayer(key)])),
+    ...layerKeys(viewer),
     w: cross(0, 1),
     a: cross(-1, 0),
     s: cross(0, -1),

@@ -22,8 +22,8 @@ export function scientific(value, unit, digits = 2) {
   return `${mantissa.replace(/^-/, MINUS)} \u00d7 10${superscript(Number(power))} ${unit}`;
 }
 
-/** Decimals that show about 2,000 steps between two limits: 0.2 to 1.2 -> 3, -1500 to 1500 -> 0. */
+/** Decimals that show about 2,000 steps between two limits: 0.2 to 1.2 -> 3, -1500 to 1500 -> 0, 0 to 0.018 -> 5. */
 export function digitsFor([low, high]) {
   const step = Math.abs(high - low) / 2000;
-  return step > 0 ? Math.min(4, Math.max(0, Math.round(-Math.log10(step)))) : 3;
+  return step > 0 ? Math.min(6, Math.max(0, Math.round(-Math.log10(step)))) : 3;
 }

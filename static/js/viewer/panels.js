@@ -2,7 +2,7 @@
 
 import { eventWords, kindMark, stateOf } from "./events.js";
 import { fillRows, lineOf, poreRows, positionRows } from "./readout.js";
-import { noPoreWords } from "./words.js";
+import { layerWords, noPoreWords } from "./words.js";
 
 export class Panels {
   constructor(root, viewer) {
@@ -11,6 +11,7 @@ export class Panels {
     this.outs = Object.fromEntries([...root.querySelectorAll("[data-out]")].map((out) => [out.dataset.out, out]));
     this.words = root.querySelector("#stage-words");
     this.layerButtons = [...root.querySelectorAll("[data-layer]")];
+    this.statistics = root.querySelector("[data-statistics]");
     this.lineWords = "";
     this.wireFolds();
   }
@@ -23,12 +24,12 @@ export class Panels {
     for (const control of root.querySelectorAll("button, input, select")) control.disabled = true;
   }
 
-  /** On a narrow window only the layers stay open; the rest unfolds below the image. */
+  /** On a narrow window only the layers stay open; the statistics open when one is shown. */
   wireFolds() {
     const narrow = matchMedia("(max-width: 60rem)");
     const fold = () => {
       for (const part of this.root.querySelectorAll(".viewer-fold")) {
-        part.open = !narrow.matches || "staysOpen" in part.dataset;
+        if (part !== this.statistics) part.open = !narrow.matches || "staysOpen" in part.dataset;
       }
     };
     narrow.addEventListener("change", fold);
@@ -47,6 +48,8 @@ export class Panels {
       button.setAttribute("aria-pressed", String(button.dataset.layer === viewer.spec.key));
       button.querySelector("[data-lack]").textContent = lacks ? "missing" : "";
     }
+    if (viewer.spec.of_all_frames && this.shownSpec !== viewer.spec) this.statistics.open = true;
+    this.shownSpec = viewer.spec;
     for (const box of this.root.querySelectorAll("[data-overlay]")) box.checked = viewer.show[box.dataset.overlay];
     const tracks = [...viewer.selected].sort((a, b) => a - b);
     const field = this.root.querySelector("#track-numbers");
@@ -105,9 +108,8 @@ export class Panels {
     this.words.classList.toggle("is-aside", aside); // leaves the picture to be seen
     this.words.firstElementChild.textContent = words;
     this.words.lastElementChild.hidden = !retry;
-    const { spec, frame } = this.viewer;
     const canvas = this.root.querySelector("#viewer-canvas");
-    const shown = `${spec.label} at ${frame.t_rec}, north up, west right`;
+    const shown = `${layerWords(this.viewer)}, north up, west right`;
     canvas.setAttribute("aria-label", aside || !words ? shown : words);
   }
 }

@@ -12,12 +12,11 @@ export const LABELS = "labels";
 const AT_ONCE = 5; // browsers open six connections to one HTTP/1.1 host; one is left for the page
 const BYTES_A_FEATURE = 400;
 
-const keyOf = (index, layer) => `${index} ${layer}`;
-
 export class FrameStore {
   /** `onArrival(index, layer)` is called when something wanted is there or has failed. */
   constructor(manifest, { maxBytes = 200e6, onArrival = () => {} } = {}) {
     this.manifest = manifest;
+    this.ofAll = new Set(manifest.layers.filter((spec) => spec.of_all_frames).map((spec) => spec.key));
     this.maxBytes = maxBytes;
     this.onArrival = onArrival;
     this.held = new Map(); // in order of last use
@@ -27,16 +26,29 @@ export class FrameStore {
     this.largest = 0;
   }
 
+  /** Whether it is one map of all frames together, which is fetched and held once. */
+  isOfAll(layer) {
+    return this.ofAll.has(layer);
+  }
+
+  keyOf(index, layer) {
+    return this.isOfAll(layer) ? `all ${layer}` : `${index} ${layer}`;
+  }
+
   /** Whether the server holds that layer of the frame, by the manifest. */
   offers(index, layer) {
     const frame = this.manifest.frames[index];
     if (!frame) return false;
+    if (this.isOfAll(layer)) {
+      const shape = this.manifest.statistics?.shape;
+      return Boolean(shape) && shape.every((side, axis) => side === frame.shape?.[axis]);
+    }
     return frame.segments.includes(layer === FEATURES ? LABELS : layer); // they are made together
   }
 
   /** { data } or { reason } when settled, { coming: true } when on its way, null otherwise. */
   peek(index, layer) {
-    const key = keyOf(index, layer);
+    const key = this.keyOf(index, layer);
     const entry = this.held.get(key);
     if (!entry) return this.coming.has(key) ? { coming: true } : null;
     this.held.delete(key); // to the end: used last
@@ -52,25 +64,28 @@ export class FrameStore {
   /** Say what is wanted, as [index, layer] pairs, most urgent first. */
   want(pairs) {
     let room = this.maxBytes;
+    const asked = new Set();
     const wanted = pairs.filter(([index, layer]) => {
-      if (!this.offers(index, layer)) return false;
+      const key = this.keyOf(index, layer);
+      if (asked.has(key) || !this.offers(index, layer)) return false;
+      asked.add(key);
       room -= layer === FEATURES ? 0 : this.largest;
       return room > 0 || index === pairs[0][0];
     });
-    this.wanted = new Set(wanted.map(([index, layer]) => keyOf(index, layer)));
+    this.wanted = new Set(wanted.map((pair) => this.keyOf(...pair)));
     for (const [key, controller] of this.coming) {
       if (!this.wanted.has(key)) {
         controller.abort();
         this.coming.delete(key);
       }
     }
-    this.queue = wanted.filter((pair) => !this.held.has(keyOf(...pair)) && !this.coming.has(keyOf(...pair)));
+    this.queue = wanted.filter((pair) => !this.held.has(this.keyOf(...pair)) && !this.coming.has(this.keyOf(...pair)));
     this.pump();
   }
 
   /** Forget a failure, so that it is asked for again. */
   retry(index, layer) {
-    const key = keyOf(index, layer);
+    const key = this.keyOf(index, layer);
     if (this.held.get(key)?.reason) this.held.delete(key);
   }
 
@@ -79,7 +94,7 @@ export class FrameStore {
   }
 
   async load(index, layer) {
-    const key = keyOf(index, layer);
+    const key = this.keyOf(index, layer);
     const controller = new AbortController();
     this.coming.set(key, controller);
     let entry;
@@ -103,7 +118,8 @@ export class FrameStore {
     const frame = this.manifest.frames[index];
     const fill = (url) => url.replace("{id}", frame.id).replace("{index}", frame.index).replace("{layer}", layer);
     if (layer === FEATURES) return fetchFeatures(fill(this.manifest.features_url), { signal });
-    return fetchLayer(fill(this.manifest.layer_url), { signal });
+    const address = this.isOfAll(layer) ? this.manifest.statistics.url : this.manifest.layer_url;
+    return fetchLayer(fill(address), { signal });
   }
 
   giveUpOldest() {

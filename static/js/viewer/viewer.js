@@ -16,7 +16,7 @@ import { Scrubber, indexAtOrBefore } from "./scrubber.js";
 import { Stage } from "./stage.js";
 import { FEATURES, FrameStore, LABELS, nearby } from "./store.js";
 import { onThemeChange, readTheme } from "./theme.js";
-import { absentWords, frameWords, noteWords } from "./words.js";
+import { absentWords, frameWords, layerWords, noteWords } from "./words.js";
 
 const NEAR = 2; // frames held ready each way
 const PLAY_AHEAD = 8;
@@ -126,7 +126,14 @@ export class Viewer {
     if (!spec) return;
     this.spec = spec;
     this.refresh();
-    this.announce(`${spec.label}${this.store.offers(this.index, key) ? "" : ", missing at this T_REC"}`);
+    const missing = spec.of_all_frames ? ", missing" : ", missing at this T_REC";
+    this.announce(`${spec.label}${this.store.offers(this.index, key) ? "" : missing}`);
+  }
+
+  /** The first layer of all frames, or the next one when one is shown. */
+  nextStatistic() {
+    const offered = this.manifest.layers.filter((spec) => spec.of_all_frames);
+    this.setLayer(offered[(offered.indexOf(this.spec) + 1) % offered.length]?.key);
   }
 
   setLimits(limits) {
@@ -193,7 +200,7 @@ export class Viewer {
   }
 
   arrived(index, layer) {
-    if (index === this.index) this.showFrame();
+    if (index === this.index || this.store.isOfAll(layer)) this.showFrame();
     else if (layer === FEATURES) this.stage.requestDraw();
     else if (layer === LABELS && this.show.outlines) this.traceSoon(index);
   }
@@ -232,7 +239,7 @@ export class Viewer {
     } else if (!entry || entry.coming) {
       this.waiting = setTimeout(() => {
         this.stage.dimmed = true; // the old picture stays, plainly not the one asked for
-        this.panels.say(`Loading ${spec.label} of ${this.frame.t_rec} \u2026`);
+        this.panels.say(`Loading ${layerWords(this)} \u2026`);
         this.stage.requestDraw();
       }, QUIET_MS);
       this.stage.show(this.stage.image, { nx, ny });

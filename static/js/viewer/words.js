@@ -10,11 +10,28 @@ export function frameWords({ manifest, frames, frame, index, store, spec }) {
   return [`Frame ${index + 1} of ${frames.length}, ${frame.t_rec}`, ...missing, ...here].join("; ");
 }
 
+/** "Br of T_REC", or "Mean of all 120 frames". */
+export function layerWords({ spec, frame, manifest }) {
+  if (!spec.of_all_frames) return `${spec.label} of ${frame.t_rec}`;
+  const number = manifest.statistics?.n_frames;
+  return `${spec.label} of all ${number ? `${number} ` : ""}frames`;
+}
+
+/** Why there is no statistic to show. */
+function noStatisticsWords({ spec, manifest: { run, statistics } }) {
+  if (!run) return `${spec.label} comes from a run; open the viewer from one.`;
+  if (statistics) return `${spec.label} is of frames of another shape than this one.`;
+  if (run.state === "running") return `${spec.label} is not made yet; it is made when the run ends.`;
+  return `Run ${run.number} has no statistics of its frames; a new run makes them.`;
+}
+
 const failure = (frame) => (frame.failed ? `This frame failed: ${frame.failed}.` : "");
 
 /** Why there is no picture; `entry` is what the store says of the layer. */
-export function absentWords(entry, { spec, frame }) {
-  if (entry.reason) return `${spec.label} of ${frame.t_rec} could not be loaded. ${entry.reason}`;
+export function absentWords(entry, viewer) {
+  const { spec, frame } = viewer;
+  if (entry.reason) return `${layerWords(viewer)} could not be loaded. ${entry.reason}`;
+  if (spec.of_all_frames) return noStatisticsWords(viewer);
   if (frame.waiting && (spec.key === "enhanced" || spec.key === LABELS)) {
     return `${spec.label} of ${frame.t_rec} is not made yet; the run has not come to this frame.`;
   }

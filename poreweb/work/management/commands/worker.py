@@ -1,8 +1,10 @@
 """manage.py worker: one RQ worker."""
 
+import os
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 from django_rq.workers import get_worker
@@ -21,6 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Wait for Redis, then work."""
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # read when a job imports TensorFlow
+            os.environ.setdefault(name, str(settings.WORKER_THREADS))
         wait_for_redis()
         worker = get_worker(*options["queues"])
         connections.close_all()

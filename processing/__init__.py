@@ -5,15 +5,16 @@ The steps of the chain, in order:
 
 `fits`       FITS bytes -> segments and patch frames
 `geometry`   a pixel of a CEA map -> place on the Sun, mu, helioprojective
-`reduce`     continuum -> contrast: limb darkening out, quiet Sun to 1.0
-`enhance`    contrast -> sharpened contrast on the doubled grid
+`reduce`     continuum -> contrast: limb darkening (`limb_darkening`) out, quiet Sun to 1.0
+`enhance`    contrast -> sharpened contrast on the doubled grid: our network, the published one, Richardson-Lucy
 `upscale`    field maps -> the same grid
-`segment`    contrast -> labels
-`measure`    labels and field -> one row per feature
+`segment`    contrast -> labels, by threshold or `stara`; touching umbrae apart (`split`)
+`measure`    labels and field -> one row per feature; `outline` its border as a polygon
 `track`      features of a series -> links
 `lineage`    links -> tracks and events; verdicts come back in here
 `export`     rows -> catalogue
 `movie`      frames, labels, tracks -> MP4
 `chain`      the steps from `reduce` to `measure` in one call
+`statistics` frames of a series -> mean, scatter, median and minimum of each pixel
 `synthetic`  made-up patches whose answer is known
 """

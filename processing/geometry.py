@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from processing.errors import FrameError
+from processing.errors import FrameError, ParameterError
 
 # R = 696 Mm is RSUN_REF in every SHARP header.
 RSUN_REF_M = 6.96e8
@@ -168,3 +168,28 @@ class CeaGeometry:
         tx = np.arctan2(west, along) * ARCSEC_PER_RAD
         ty = np.arcsin(north / distance) * ARCSEC_PER_RAD
         return np.where(hidden, np.nan, tx), np.where(hidden, np.nan, ty)
+
+
+class PlainGeometry(CeaGeometry):
+    """
+    A map of which only the pixel's side on the Sun is known, in Mm.
+
+    Sizes are those of such pixels; places, mu and helioprojective coordinates are NaN,
+    since its reference pixel is.
+
+    Raises
+    ------
+    ParameterError
+        If the side is not a positive number.
+    """
+
+    def __init__(self, pixel_side_mm: float) -> None:
+        if not (np.isfinite(pixel_side_mm) and pixel_side_mm > 0):
+            raise ParameterError(f"the side of a pixel must be positive, not {pixel_side_mm:g} Mm")
+        step = float(np.rad2deg(pixel_side_mm * 1e6 / RSUN_REF_M))
+        unknown = np.nan
+        super().__init__(unknown, unknown, unknown, unknown, step, step, unknown, unknown, unknown)
+
+    def doubled(self) -> "PlainGeometry":
+        """The same map on a grid of half the pixel."""
+        return PlainGeometry(self.pixel_side_mm / 2)

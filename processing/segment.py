@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from processing import stara
 from processing.errors import FrameError, ParameterError
+from processing.patches import label_patches
 from processing.split import neighbours, split_touching
 
 SEGMENTATIONS = ("threshold", "stara")
@@ -118,11 +118,11 @@ def label_pores(
     ParameterError
         If ``connectivity`` is neither 4 nor 8.
     """
-    if contrast.ndim != 2 or not np.isfinite(contrast).any():
-        raise FrameError(f"need a two-dimensional frame with finite pixels, got shape {contrast.shape}")
-    structure = neighbours(connectivity)
-    labels, n_labels = ndimage.label(contrast < threshold, structure=structure)  # NaN compares as False
-    kept = np.bincount(labels.ravel(), minlength=n_labels + 1) >= min_pixels
-    kept[0] = False  # label 0 is everything outside
-    new_label = np.cumsum(kept, dtype=np.int32) * kept
-    return new_label[labels].astype(np.int32)
+    neighbours(connectivity)
+    if contrast.ndim != 2:
+        raise FrameError(f"need a two-dimensional frame, got shape {contrast.shape}")
+    dark = contrast < threshold  # NaN compares as False
+    labels = label_patches(dark, min_pixels=min_pixels, connectivity=connectivity)
+    if not labels.any() and not np.isfinite(contrast).any():
+        raise FrameError("the frame has no finite pixel")
+    return labels

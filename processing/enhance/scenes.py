@@ -28,7 +28,7 @@ class ScenePair:
     sharp: np.ndarray
 
 
-def make_pair(simulation: np.ndarray, rng: np.random.Generator, *, size: int, quiet: bool = False) -> ScenePair:
+def make_pair(simulation: np.ndarray, rng: np.random.Generator, *, size: int) -> ScenePair:
     """
     Draw a scene at random and look at it through both telescopes.
 
@@ -40,18 +40,12 @@ def make_pair(simulation: np.ndarray, rng: np.random.Generator, *, size: int, qu
         Decides everything.
     size : int
         HMI pixels a side of the pair.
-    quiet : bool
-        Granulation at its own contrast and nothing else, without noise.
     """
     fine = (size + 2 * MARGIN) * FINE_PER_HMI
-    scene = granulation(simulation, fine, rng, as_simulated=quiet)
-    if not quiet:
-        scene = add_activity(scene, rng)
-    hmi, sharp = look(scene)
-    if not quiet:
-        # photon noise of a 720 s average, about 0.1 % of the quiet Sun (Couvidat et al. 2016, Sol. Phys. 291, 1887)
-        noise = np.exp(rng.uniform(np.log(0.0004), np.log(0.002)))
-        hmi = hmi + noise * np.sqrt(np.clip(hmi, 0.02, None)) * rng.standard_normal(hmi.shape)
+    hmi, sharp = look(add_activity(granulation(simulation, fine, rng), rng))
+    # photon noise of a 720 s average, about 0.1 % of the quiet Sun (Couvidat et al. 2016, Sol. Phys. 291, 1887)
+    noise = np.exp(rng.uniform(np.log(0.0004), np.log(0.002)))
+    hmi = hmi + noise * np.sqrt(np.clip(hmi, 0.02, None)) * rng.standard_normal(hmi.shape)
     return ScenePair(hmi.astype(np.float32), sharp.astype(np.float32))
 
 
@@ -68,16 +62,12 @@ def look(scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return views[0], views[1]
 
 
-def granulation(
-    simulation: np.ndarray, side: int, rng: np.random.Generator, *, as_simulated: bool = False
-) -> np.ndarray:
+def granulation(simulation: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
     """A (side, side) cut of the simulation, turned, mirrored, rescaled, foreshortened and of another contrast."""
     angle = rng.uniform(0, 2 * np.pi)
     scale = np.exp(rng.uniform(np.log(0.8), np.log(1.35)))
     squeeze = rng.uniform(1.0, 1.35)  # granules away from disk centre
     contrast = rng.uniform(0.5, 1.35)  # 720 s averages are smoother than a snapshot
-    if as_simulated:
-        angle, scale, squeeze, contrast = 0.0, 1.0, 1.0, 1.0
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     step = FINE_MM / SIMULATION_MM / scale
     matrix = turn @ np.diag([step, step * squeeze * rng.choice([-1, 1])])

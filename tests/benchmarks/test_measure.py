@@ -56,14 +56,16 @@ def test_all_at_once_with_all_errors(benchmark, n_pores):
 
 @pytest.mark.parametrize("n_pores", NUMBERS)
 def test_loop_over_pores(benchmark, n_pores):
-    """What a script does: for each pore argwhere, then the means; 9 columns to our 36."""
+    """What a script does: scipy's labels, then for each argwhere and the means; 9 columns to our 36."""
     contrast, field = sky(n_pores)
 
     def measured() -> list[tuple[float, ...]]:
-        labels = label_pores(contrast)
+        labels, n_labels = ndimage.label(contrast < 0.5)
         rows = []
-        for label in range(1, labels.max() + 1):
+        for label in range(1, n_labels + 1):
             where = np.argwhere(labels == label)
+            if len(where) < 20:
+                continue
             row, col = where.mean(axis=0)
             inside = tuple(where.T)
             means = (image[inside].mean() for image in (contrast, field["Br"], field["Bt"], field["Bp"]))

@@ -1,20 +1,18 @@
 """Maps onto the grid of half the pixel: old pixel i (from 0) covers new pixels 2 i and 2 i + 1."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from processing.errors import FrameError
 
 FACTOR = 2
 # Old pixels on either side that a new pixel is made of. The weights of a cubic spline fall by
-# 2 - sqrt(3) = 0.268 a pixel (Unser 1999, IEEE Signal Process. Mag. 16, 22), so those left out sum to 1e-7.
-REACH = 12
-# Old pixels a side of the tile that is doubled in one go: small enough for the processor's cache, and for BLAS
-# not to share out its products among threads, which would wait for each other on a busy machine.
-TILE = 32
+# 2 - sqrt(3) = 0.268 a pixel (Unser 1999, IEEE Signal Process. Mag. 16, 22), so those left out sum to 4e-7.
+REACH = 11
+# Old rows (columns) that are doubled in one go. The matrix for more of them is mostly zeros.
+BAND = 16
 
 
 def upscale_cubic(image: np.ndarray) -> np.ndarray:
@@ -28,8 +26,8 @@ def upscale_cubic(image: np.ndarray) -> np.ndarray:
     sunpy puts zeros and this the mirrored image. The sum (flux) is four times that of the old image, but for what
     mirroring does at the border: 2e-5 of the unsigned sum at most in the field maps tried.
 
-    Interpolation is linear in the values and separable, so a tile of the result is
-    ``operator @ tile @ operator.T`` with one small matrix for all tiles.
+    Interpolation is linear in the values and separable: a band of rows is doubled by one product with a small
+    matrix, the same for all bands, and then a band of columns by one with its transpose.
 
     Parameters
     ----------
@@ -49,19 +47,25 @@ def upscale_cubic(image: np.ndarray) -> np.ndarray:
     filled, missing = fill_missing(image)
     ny, nx = image.shape
     operator = _OPERATOR.astype(np.result_type(image.dtype, np.float32))
-    beyond = [(REACH, REACH + -n % TILE) for n in (ny, nx)]  # to whole tiles
     # numpy's "reflect" is the mirror about the centre of the outermost pixel; scipy's "reflect" is another one
-    mirrored = np.pad(filled.astype(operator.dtype, copy=False), beyond, mode="reflect")
-    tiles = sliding_window_view(mirrored, (TILE + 2 * REACH,) * 2)[::TILE, ::TILE]
-
-    side = FACTOR * TILE
-    rows, cols = tiles.shape[:2]
-    zoomed = np.empty((rows, side, cols, side), operator.dtype)
-    np.matmul(operator @ tiles, operator.T, out=zoomed.swapaxes(1, 2))
-    zoomed = np.ascontiguousarray(zoomed.reshape(rows * side, cols * side)[: FACTOR * ny, : FACTOR * nx])
+    mirrored = np.pad(filled.astype(operator.dtype, copy=False), REACH, mode="reflect")
+    tall = np.empty((FACTOR * ny, mirrored.shape[1]), operator.dtype)
+    for band, doubled, part in _bands(ny, operator):
+        np.matmul(part, mirrored[band], out=tall[doubled])
+    zoomed = np.empty((FACTOR * ny, FACTOR * nx), operator.dtype)
+    for band, doubled, part in _bands(nx, operator):
+        np.matmul(tall[:, band], part.T, out=zoomed[:, doubled])
     if missing.any():
         zoomed[upscale_nearest(missing)] = np.nan
     return zoomed
+
+
+def _bands(length: int, operator: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """For each band: where it lies with its surroundings in the mirrored image, where its result, and its matrix."""
+    for start in range(0, length, BAND):
+        stop = min(start + BAND, length)
+        part = operator[: FACTOR * (stop - start), : stop - start + 2 * REACH]
+        yield slice(start, stop + 2 * REACH), slice(FACTOR * start, FACTOR * stop), part
 
 
 def upscale_maps(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -92,7 +96,7 @@ def fill_missing(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _operator() -> np.ndarray:
-    """The matrix from TILE + 2 REACH old pixels in a row to the 2 TILE new ones of its middle."""
+    """The matrix from BAND + 2 REACH old pixels in a row to the 2 BAND new ones of its middle."""
     # The weights are the spline through a lone 1 (far from any border), seen from a quarter of a pixel after an
     # old centre; a quarter before it they are the same in reverse. Scaled so that a constant stays one.
     lone = np.zeros(8 * REACH + 1)
@@ -101,8 +105,8 @@ def _operator() -> np.ndarray:
     after = ndimage.map_coordinates(lone, [4 * REACH + offsets], order=3, mode="mirror")
     after /= after.sum()
 
-    operator = np.zeros((FACTOR * TILE, TILE + 2 * REACH))
-    for i in range(TILE):
+    operator = np.zeros((FACTOR * BAND, BAND + 2 * REACH))
+    for i in range(BAND):
         operator[2 * i, i : i + after.size] = after[::-1]
         operator[2 * i + 1, i : i + after.size] = after
     return operator

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from processing.errors import FrameError
 from processing.fits import doubled_cards
-from processing.upscale import REACH, TILE, fill_missing, upscale_cubic, upscale_maps, upscale_nearest
+from processing.upscale import BAND, REACH, fill_missing, upscale_cubic, upscale_maps, upscale_nearest
 from tests.real_data import needs_real_data, real_frame
 
 BORDER = 8  # new pixels
@@ -71,7 +71,7 @@ def test_the_flux_is_kept(segment):
     assert abs(change) < 3e-5 * abs(image).sum(dtype=np.float64)
 
 
-SIDES = st.one_of(st.integers(1, 2 * TILE + REACH), st.sampled_from([TILE - 1, TILE, TILE + 1, 2 * TILE, 3 * TILE - 1]))
+SIDES = st.one_of(st.integers(1, 2 * BAND + REACH), st.sampled_from([BAND - 1, BAND, BAND + 1, 2 * BAND, 3 * BAND - 1]))
 
 
 @given(SIDES, SIDES, st.integers(0, 2**32), st.sampled_from(["f4", "f8", ">f4", "i2"]))

@@ -92,7 +92,7 @@ RQ_QUEUES = {
 }
 RQ = {"WORKER_CLASS": "poreweb.work.worker.PorewebWorker"}
 BATCH_FRAMES = env_int("BATCH_FRAMES", 24, low=1, high=500)
-# Threads of a worker's networks. A machine that runs `serve` has two workers.
+# Threads of a worker's arithmetic. A machine that runs `serve` has two workers.
 WORKER_THREADS = env_int("WORKER_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1, high=256)
 # File or https address of the published sharpening network's weights; without it that one is not offered.
 PUBLISHED_WEIGHTS = os.getenv("PUBLISHED_WEIGHTS", "")

@@ -12,6 +12,7 @@ from poreweb.tracks import archive
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
 from processing.fits import SEGMENTS
+from processing.parameters import ChainParameters
 from processing.reduce import flatten
 from processing.statistics import STATISTICS
 
@@ -98,14 +99,26 @@ def read_layer(frame: Frame, run: Run | None, key: str) -> bytes:
     if key in STATISTICS:
         return _read_statistics(run, key)
     if key == "contrast":
-        patch_frame = read_frame(frame, ("continuum",))
-        return pack_values(flatten(patch_frame.need("continuum"), patch_frame.geometry).contrast, factor=1)
+        return pack_values(_contrast(frame, run), factor=1)
     if key == "bitmap":
         # 0 in the bitmap means "no data", as code 0 does
         return pack(read_frame(frame, ("bitmap",)).need("bitmap"), factor=1, offset=0, scale=1)
     if key not in SEGMENTS:
         raise FrameError(f"there is no layer {key!r}")
     return pack_values(read_frame(frame, (key,)).need(key), factor=1)
+
+
+def _contrast(frame: Frame, run: Run | None) -> np.ndarray:
+    """The frame without limb darkening, by the run's law and level where there is a run."""
+    patch_frame = read_frame(frame, ("continuum",))
+    chosen = run.chain_parameters if run else ChainParameters()
+    flat = flatten(
+        patch_frame.need("continuum"),
+        patch_frame.geometry,
+        limb_darkening=chosen.limb_darkening,
+        quiet_sun=chosen.quiet_sun,
+    )
+    return flat.contrast
 
 
 def _read_of_run(frame: Frame, run: Run | None, key: str) -> bytes:

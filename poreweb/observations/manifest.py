@@ -13,6 +13,7 @@ from poreweb.review.queries import review_events
 from poreweb.tracks import archive
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
+from processing.quality import describe, read_quality
 from processing.timekeys import format_t_rec, slots_between, utcs_of
 
 
@@ -83,12 +84,22 @@ def _frame(frame: Frame, index: int, utc: datetime, segments: list[str], found: 
         "t_rec_s": frame.t_rec_s,
         "utc": utc.isoformat(" ", timespec="seconds"),
         "shape": [frame.ny, frame.nx],
-        "quality": frame.quality,
+        **_quality(frame.quality),
         "segments": layers,
         "waiting": found is not None and found.state == Segmentation.State.WAITING,
         "failed": found.reason if found is not None else "",
         "geometry": geometry,
     }
+
+
+def _quality(word: int | None) -> dict[str, Any]:
+    """The QUALITY word without sign, and what its bits say; None when the header has none."""
+    if word is None:
+        return {"quality": None, "quality_words": []}
+    try:
+        return {"quality": int(read_quality(word)), "quality_words": describe(word)}
+    except FrameError as problem:  # a header that is wrong is shown as it is
+        return {"quality": word, "quality_words": [str(problem)]}
 
 
 def _gaps(frames: list[Frame]) -> list[dict[str, Any]]:

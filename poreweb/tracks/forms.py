@@ -8,7 +8,7 @@ from django.conf import settings
 
 from processing.enhance import METHODS
 from processing.errors import ParameterError
-from processing.limb_darkening import LIMB_DARKENING
+from processing.limb_darkening import LIMB_DARKENING, LimbDarkeningLaw
 from processing.parameters import ChainParameters
 from processing.reduce import LEVELS
 from processing.segment import SEGMENTATIONS, SPLITS
@@ -46,6 +46,12 @@ GROUPS = {
     ),
     "Track": ("max_gap", "reach_mm"),
 }  # fmt: skip
+# A parameter that only one choice of another one reads.
+USED_WHEN = {
+    "iterations": ("enhance", "richardson-lucy"),
+    "threshold": ("segmentation", "threshold"),
+    "stara_depth": ("segmentation", "stara"),
+}
 WORDS = {
     "density": "smoothed density",
     "histogram": "histogram, 100 bins",
@@ -59,8 +65,25 @@ WORDS = {
 }
 
 
+def law_words(law: LimbDarkeningLaw) -> str:
+    """A law as people name it: "Pierce & Slaughter 1977, 6206 Å"."""
+    if law.wavelength_a is None:
+        return law.source
+    return f"{law.source.partition(',')[0]}, {law.wavelength_a:.0f} Å"
+
+
 def _choices(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, WORDS.get(name, name)) for name in names]
+
+
+CHOICES: dict[str, list[tuple[Any, str]]] = {
+    "limb_darkening": [(name, law_words(law)) for name, law in LIMB_DARKENING.items()],
+    "quiet_sun": _choices(LEVELS),
+    "enhance": _choices(METHODS),
+    "segmentation": _choices(SEGMENTATIONS),
+    "split": _choices(SPLITS),
+    "connectivity": [(4, "4 (sides)"), (8, "8 (corners too)")],
+}
 
 
 def _hundredths() -> forms.FloatField:
@@ -70,15 +93,15 @@ def _hundredths() -> forms.FloatField:
 class RunForm(forms.Form):
     """All of `ChainParameters`, each with its unit."""
 
-    limb_darkening = forms.ChoiceField(choices=_choices(LIMB_DARKENING))
-    quiet_sun = forms.ChoiceField(choices=_choices(LEVELS))
+    limb_darkening = forms.ChoiceField(choices=CHOICES["limb_darkening"])
+    quiet_sun = forms.ChoiceField(choices=CHOICES["quiet_sun"])
     enhance = forms.ChoiceField()
     iterations = forms.IntegerField()
-    segmentation = forms.ChoiceField(choices=_choices(SEGMENTATIONS))
+    segmentation = forms.ChoiceField(choices=CHOICES["segmentation"])
     threshold = _hundredths()
     stara_depth = _hundredths()
-    split = forms.ChoiceField(choices=_choices(SPLITS))
-    connectivity = forms.TypedChoiceField(choices=[(4, "4 (sides)"), (8, "8 (corners too)")], coerce=int)
+    split = forms.ChoiceField(choices=CHOICES["split"])
+    connectivity = forms.TypedChoiceField(choices=CHOICES["connectivity"], coerce=int)
     min_pixels = forms.IntegerField()
     umbra_level = _hundredths()
     max_gap = forms.IntegerField()
@@ -89,11 +112,13 @@ class RunForm(forms.Form):
         kwargs["initial"] = {**DEFAULTS.as_dict(), **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
         # the published network cannot be had without its authors' weights
-        offered = [name for name in METHODS if name != "published" or settings.PUBLISHED_WEIGHTS]
-        self.fields["enhance"].choices = _choices(offered)  # type: ignore[attr-defined]
+        offered = [choice for choice in CHOICES["enhance"] if choice[0] != "published" or settings.PUBLISHED_WEIGHTS]
+        self.fields["enhance"].choices = offered  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.label = LABELS[name]
             field.help_text = UNITS.get(name, "")
+            if name in USED_WHEN:  # static/js/run-form.js makes it quiet when it is not
+                field.widget.attrs["data-used-when"] = "=".join(USED_WHEN[name])
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields by step of the chain."""
@@ -106,21 +131,40 @@ class RunForm(forms.Form):
             try:
                 self.parameters = ChainParameters.from_dict(values)
             except ParameterError as problem:
-                name = str(problem).split()[0]
-                self.add_error(name if name in self.fields else None, f"{problem}.")
+                name, _, words = str(problem).partition(" ")
+                if name in self.fields:
+                    self.add_error(name, f"{LABELS[name]} {words}.")
+                else:
+                    self.add_error(None, f"{problem}.")
         return values
 
 
 def described(parameters: dict[str, Any], parent: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Each parameter with label and unit, and the default's and the parent's value where they differ."""
+    """
+    Each parameter with label, value and unit in words, and the default's and the parent's value where they differ.
+
+    ``is_used`` is False where another parameter's choice makes it of no account.
+    """
     default = DEFAULTS.as_dict()
     return [
         {
             "label": LABELS.get(name, name),
-            "value": value,
+            "value": _value_words(name, value),
             "unit": UNITS.get(name, ""),
-            "default": default.get(name) if default.get(name) != value else None,
-            "parent": parent.get(name) if parent and parent.get(name) != value else None,
+            "default": _value_words(name, default[name]) if default.get(name, value) != value else None,
+            "parent": _value_words(name, parent[name]) if parent and parent.get(name, value) != value else None,
+            "is_used": _is_used(name, parameters),
         }
         for name, value in parameters.items()
     ]
+
+
+def _value_words(name: str, value: Any) -> Any:
+    return dict(CHOICES.get(name, ())).get(value, value)
+
+
+def _is_used(name: str, parameters: dict[str, Any]) -> bool:
+    if name not in USED_WHEN:
+        return True
+    other, choice = USED_WHEN[name]
+    return bool(parameters.get(other) == choice)

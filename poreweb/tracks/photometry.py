@@ -2,33 +2,50 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
+from poreweb.tracks.forms import law_words
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
 from processing.figures import limb_darkening_figure, quiet_sun_levels
-from processing.limb_darkening import LIMB_DARKENING, LimbDarkeningFit, QuietCurve, fit_limb_darkening, join_curves
-from processing.timekeys import EPOCH
+from processing.limb_darkening import (
+    LIMB_DARKENING,
+    LimbDarkeningFit,
+    LimbDarkeningLaw,
+    QuietCurve,
+    fit_limb_darkening,
+    join_curves,
+)
+from processing.timekeys import CADENCE_S, EPOCH
+
+FEWEST_STEPS = 3  # of which a scatter is told
 
 
 @dataclass(frozen=True)
 class Photometry:
     """
-    For the run page. ``mean`` in DN/s; ``scatter`` (from frame to frame) and ``largest_jump`` in per cent of the level.
+    For the run page. ``mean``, ``lowest`` and ``highest`` level in DN/s at disk centre.
 
-    ``fit`` is None, and so is its figure, where the quiet pixels do not span enough of mu.
+    ``scatter`` (rms) and ``largest_jump`` are of the steps from one slot to the next, in per
+    cent of the level: what lies between frames further apart is the Sun's and the orbit's,
+    too. They are None where fewer than three such steps are held, and ``levels_figure`` of
+    a single frame. ``fit`` is None, and so is its figure, where the quiet pixels do not span
+    enough of mu.
     """
 
     n_frames: int
     mean: float
+    lowest: float
+    highest: float
     scatter: float | None
     largest_jump: float | None
     fit: LimbDarkeningFit | None
-    source: str
-    levels_figure: dict[str, Any]
+    law: LimbDarkeningLaw
+    levels_figure: dict[str, Any] | None
     law_figure: dict[str, Any] | None
 
     @property
@@ -54,20 +71,22 @@ def photometry_of(run: Run) -> Photometry | None:
     )
     if not rows:
         return None
+    times = np.array([t_rec_s for t_rec_s, *_ in rows])
     levels = np.array([level for _, level, _ in rows])
-    steps = np.diff(levels) / levels[:-1]
-    law = run.chain_parameters.limb_darkening
-    fit = _fit([QuietCurve.from_dict(curve) for *_, curve in rows if curve], law)
-    times = [EPOCH + timedelta(seconds=t_rec_s) for t_rec_s, *_ in rows]
+    steps = (np.diff(levels) / levels[:-1])[np.diff(times) == CADENCE_S]
+    name = run.chain_parameters.limb_darkening
+    fit = _fit([QuietCurve.from_dict(curve) for *_, curve in rows if curve], name)
     return Photometry(
         n_frames=len(rows),
         mean=float(levels.mean()),
-        scatter=100 * float(steps.std()) if len(rows) > 2 else None,
-        largest_jump=100 * float(np.abs(steps).max()) if len(rows) > 2 else None,
+        lowest=float(levels.min()),
+        highest=float(levels.max()),
+        scatter=100 * float(np.sqrt(np.mean(steps**2))) if len(steps) >= FEWEST_STEPS else None,
+        largest_jump=100 * float(np.abs(steps).max()) if len(steps) >= FEWEST_STEPS else None,
         fit=fit,
-        source=LIMB_DARKENING[law].source,
-        levels_figure=json.loads(quiet_sun_levels(times, levels.tolist()).to_json()),
-        law_figure=json.loads(limb_darkening_figure(fit).to_json()) if fit else None,
+        law=LIMB_DARKENING[name],
+        levels_figure=_levels_figure(times, levels) if len(rows) > 1 else None,
+        law_figure=_law_figure(fit) if fit else None,
     )
 
 
@@ -76,3 +95,28 @@ def _fit(curves: list[QuietCurve], law: str) -> LimbDarkeningFit | None:
         return fit_limb_darkening(join_curves(curves), law)
     except FrameError:
         return None
+
+
+def _levels_figure(t_rec_s: np.ndarray, levels: np.ndarray) -> dict[str, Any]:
+    """The levels over time; a value that is none breaks the line where slots are missing."""
+    after = np.flatnonzero(np.diff(t_rec_s) > CADENCE_S) + 1
+    times = [_tai(slot) for slot in np.insert(t_rec_s, after, t_rec_s[after - 1] + CADENCE_S)]
+    return _plain(quiet_sun_levels(times, np.insert(levels, after, np.nan).tolist()))
+
+
+def _law_figure(fit: LimbDarkeningFit) -> dict[str, Any]:
+    """The curve beside the law, under the name that the form gives it."""
+    figure = _plain(limb_darkening_figure(fit))
+    for trace in figure["data"]:
+        if trace["name"] == fit.law:
+            trace["name"] = law_words(LIMB_DARKENING[fit.law])
+    return figure
+
+
+def _tai(t_rec_s: int) -> datetime:
+    return EPOCH + timedelta(seconds=int(t_rec_s))
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    return plain

@@ -1,13 +1,17 @@
 // Draws each [data-figure] from the JSON of that id, in the colours of the page.
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
+const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", fit: "accent", "fit from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
 const EVENTS = { merge: true, split: true, gap: true };
 const STATES = { accepted: "accept", rejected: "reject", unsure: "unsure" };
 
 function themed(figure) {
   const axis = { gridcolor: role("line"), zerolinecolor: role("text-quiet"), linecolor: role("text-quiet") };
   const layout = { ...figure.layout, font: { ...figure.layout.font, color: role("text"), size: 12 }, autosize: true };
-  for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...layout[key], ...axis };
+  // 57,920 DN/s in full, with room for it
+  const upright = { ...axis, exponentformat: "none", separatethousands: true, automargin: true };
+  for (const key of Object.keys(layout)) {
+    if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...layout[key], ...(key.startsWith("y") ? upright : axis) };
+  }
   layout.hoverlabel = { bgcolor: role("surface-raised"), font: { color: role("text") }, bordercolor: role("line") };
   const data = figure.data.map((trace) => {
     if (trace.customdata && Object.hasOwn(EVENTS, trace.name)) {

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from poreweb.observations.archive import read_frame
 from poreweb.observations.layers import LAYERS, pack_values
 from poreweb.tracks import archive
 from poreweb.tracks.models import Segmentation
@@ -171,3 +172,13 @@ def test_features_of_a_frame(as_alice, run, frame):
         assert item["previous"] == []
         assert item["next"] == list(row.links_out.values_list("later_id", flat=True))
     assert any(item["next"] for item in listed)
+
+
+def test_the_contrast_is_made_as_the_run_made_it(fetch, start, frame):
+    """Without limb darkening removed the contrast differs from the default's, and is the run's own."""
+    run = start(work=True, limb_darkening="none", quiet_sun="histogram")
+    of_run = fetch("contrast", f"?run={run.pk}").values
+    raw = read_frame(frame, ("continuum",))
+    default = flatten(raw.need("continuum"), raw.geometry).contrast
+    assert np.nanmax(np.abs(of_run / default - 1)) > 1e-3
+    np.testing.assert_allclose(of_run, archive.read_contrast(run, 0), atol=2e-3)  # the run did not sharpen

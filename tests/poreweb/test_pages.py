@@ -34,6 +34,26 @@ def test_the_manifest_tells_of_frames(patch):
     json.dumps(manifest)
 
 
+@pytest.mark.parametrize(
+    ("word", "shown", "words"),
+    [
+        (0, 0, []),
+        (None, None, []),
+        (0x00000900, 0x900, ["filtergrams of odd solar radius or centre left out", "eclipse in some filtergrams"]),
+        (0x80000000 - 2**32, 0x80000000, ["no image was made"]),  # as FITS has it, with a sign
+        (2**40, 2**40, ["QUALITY is 1099511627776, which is no number of 32 bits"]),
+    ],
+    ids=["good", "not in the header", "two bits", "signed", "no word"],
+)
+def test_the_manifest_tells_what_is_wrong_with_a_frame(patch, word, shown, words):
+    frame = patch.frames.all()[3]
+    frame.quality = word
+    frame.save()
+    found = viewer_manifest(patch, None)["frames"]
+    assert (found[3]["quality"], found[3]["quality_words"]) == (shown, words)
+    assert (found[2]["quality"], found[2]["quality_words"]) == (0, [])
+
+
 def test_gaps_are_shown_as_gaps(patch, as_alice):
     for frame in list(patch.frames.all())[3:5]:
         frame.delete()
@@ -171,3 +191,43 @@ def test_more_frames_and_events_cost_no_more_queries(run, event, frame, as_alice
     grow(run)
     assert n_queries() == before
     assert before < 40
+
+
+def test_the_run_page_names_its_parameters_in_words(run, as_alice):
+    run.parameters = {**run.parameters, "limb_darkening": "neckel-labs-6173", "segmentation": "stara"}
+    run.save()
+    page = unescape(as_alice.get(run.get_absolute_url()).text)
+    table = page[page.index('<h2 id="parameters">') : page.index("<details><summary>Run again")]
+    rows = {}
+    for row in re.findall(r"<tr[^>]*><td>(.*?)</tr>", table):
+        label, value, _, default = re.sub(r"<(?!td)[^>]*>", "", row).replace("</td>", "").split("<td", 3)
+        rows[label] = (value.partition(">")[2], default.partition(">")[2])
+    assert rows["Limb darkening"] == ("Neckel & Labs 1994, 6173 \u00c5", "Pierce & Slaughter 1977, 6206 \u00c5")
+    assert rows["Quiet-Sun level"] == ("smoothed density", "same")
+    assert rows["Sharpening"] == ("none", "network")
+    assert rows["Dark patches by"] == ("STARA", "threshold")
+    assert rows["Neighbours"] == ("4 (sides)", "same")
+    unused = [label for label in rows if label.endswith("(not used)")]
+    assert unused == ["Iterations (not used)", "Threshold (not used)"]
+    assert rows["STARA depth"] == ("0.6", "same")
+
+
+def test_every_law_and_choice_of_the_form_has_words(run, as_alice):
+    page = as_alice.get(run.get_absolute_url()).text
+    (options,) = re.findall(r'<select name="limb_darkening".*?</select>', page, re.DOTALL)
+    words = [unescape(found) for found in re.findall(r">\s*([^<>]+?)\s*</option>", options)]
+    assert words == [
+        "Pierce & Slaughter 1977, 6206 \u00c5",
+        "Pierce & Slaughter 1977, 6110 \u00c5",
+        "Neckel & Labs 1994, 6110 \u00c5",
+        "Neckel & Labs 1994, 6173 \u00c5",
+        "Neckel & Labs 1994, 6410 \u00c5",
+        "no correction",
+    ]
+    for name, when in (("iterations", "enhance=richardson-lucy"), ("threshold", "segmentation=threshold"),
+                       ("stara_depth", "segmentation=stara")):  # fmt: skip
+        (field,) = re.findall(rf'<input[^>]*name="{name}"[^>]*>', page)
+        assert f'data-used-when="{when}"' in field
+        select, _, choice = when.partition("=")
+        (choices,) = re.findall(rf'<select name="{select}".*?</select>', page, re.DOTALL)
+        assert f'value="{choice}"' in choices

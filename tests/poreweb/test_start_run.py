@@ -112,10 +112,10 @@ def test_a_parent_on_another_patch_is_none(as_alice, run, team):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("threshold", "5", "threshold must be 0.05 to 1, not 5."),
+        ("threshold", "5", "Threshold must be 0.05 to 1, not 5."),
         ("threshold", "nan", "Enter a number."),
         ("threshold", "", "This field is required."),
-        ("min_pixels", "0", "min_pixels must be 1 to 100000, not 0."),
+        ("min_pixels", "0", "Smallest area must be 1 to 100000, not 0."),
         ("min_pixels", "1.5", "Enter a whole number."),
         ("enhance", "magic", "Select a valid choice."),
         ("connectivity", "6", "Select a valid choice."),

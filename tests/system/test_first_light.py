@@ -38,6 +38,23 @@ def sign_in(page: Page) -> None:
     expect(page.get_by_role("heading", name="Patches")).to_be_visible()
 
 
+def form_follows_its_choices(page: Page) -> None:
+    """A parameter that is of no account is quiet, and keeps its value."""
+    page.get_by_text("Run again with other parameters").click()
+    iterations, threshold, depth = (page.get_by_label(name) for name in ("Iterations", "Threshold", "STARA depth"))
+    used, unused = re.compile(r"^field$"), re.compile("is-unused")
+    for field, state in ((iterations, unused), (threshold, used), (depth, unused)):
+        expect(field.locator("..")).to_have_class(state)
+    threshold.fill("0.62")
+    page.get_by_label("Sharpening").select_option("Richardson-Lucy")
+    page.get_by_label("Dark patches by").select_option("STARA")
+    for field, state in ((iterations, used), (threshold, unused), (depth, used)):
+        expect(field.locator("..")).to_have_class(state)
+    expect(threshold).to_have_value("0.62")
+    expect(threshold).to_be_editable()
+    expect(page.get_by_label("Threshold: not used")).to_be_visible()
+
+
 def test_from_upload_to_movie(page: Page, simulated_tar: Path, tmp_path: Path) -> None:
     sign_in(page)
     expect(page.get_by_text("No patch yet")).to_be_visible()
@@ -78,6 +95,7 @@ def test_from_upload_to_movie(page: Page, simulated_tar: Path, tmp_path: Path) -
     expect(page.get_by_role("row", name=re.compile("merge"))).to_contain_text("alice")
 
     page.get_by_role("link", name="Run 1").click()
+    form_follows_its_choices(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="Movie (MP4)").click()
     target = tmp_path / download.value.suggested_filename

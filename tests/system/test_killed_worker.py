@@ -19,8 +19,12 @@ def ask(site: Site, question: str) -> list[tuple[Any, ...]]:
 def test_run_survives_sigkill(site: Site, simulated: Path) -> None:
     site.manage("ingest", str(simulated), "--team", "Pores")
     wait_for(lambda: ask(site, "select 1 from tracks_batch where state = 'running'"), 30, "a batch to start")
-    for worker in site.processes(r"manage\.py worker"):  # both workers and both work-horses, at once
+    workers = site.processes(r"manage\.py worker")  # both workers and the work-horses
+    some_done = "select count(*) from tracks_segmentation where state = 'done'"
+    wait_for(lambda: ask(site, some_done)[0][0], 90, "a first frame", every=0.02)  # the network is loaded first
+    for worker in workers:
         os.kill(worker, signal.SIGKILL)
+    assert 0 < ask(site, some_done)[0][0] < 15  # in the middle of the one batch
 
     def run_is_done() -> bool:
         return ask(site, "select state from tracks_run") == [("done",)]

@@ -146,8 +146,8 @@ export function drawOverlays(context, stage, scene) {
   const outlines = labels && outlinesOf(labels);
 
   if (show.onion && labelsBefore) {
-    const before = { colour: theme.text, width: 1, dash: [1, 2] };
-    drawOutlines(context, outlinesOf(labelsBefore), place, () => before, theme.surface);
+    const before = { colour: theme.otherFrame, width: 1, dash: [1, 2] };
+    drawOutlines(context, outlinesOf(labelsBefore), place, () => before, theme.casing);
   }
   if (show.outlines && outlines) {
     drawOutlines(context, outlines, place, (label) => {
@@ -155,7 +155,7 @@ export function drawOverlays(context, stage, scene) {
       const strong = label === scene.hovered || (feature && selected.has(feature.track));
       const width = strong ? 3 : selected.size ? 1 : 1.5;
       return { colour: theme.track(feature?.track), dash: trackDash(feature?.track), width };
-    }, theme.surface);
+    }, theme.casing);
   }
   const known = { ...scene, outlines, factor, isOn };
   if (show.tails) drawTails(context, stage, known);

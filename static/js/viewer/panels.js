@@ -2,7 +2,7 @@
 
 import { eventWords, kindMark, stateOf } from "./events.js";
 import { fillRows, lineOf, poreRows, positionRows } from "./readout.js";
-import { layerWords, noPoreWords } from "./words.js";
+import { layerWords, noPoreWords, qualityCode, qualityWords } from "./words.js";
 
 export class Panels {
   constructor(root, viewer) {
@@ -43,6 +43,8 @@ export class Panels {
     outs.t_rec.textContent = frame.t_rec;
     outs.utc.textContent = `${frame.utc} UTC`;
     outs.count.textContent = `frame ${index + 1} of ${frames.length}`;
+    outs.quality.textContent = frame.quality ? `QUALITY ${qualityCode(frame)}` : "";
+    outs.quality.title = qualityWords(frame);
     for (const button of this.layerButtons) {
       const lacks = !viewer.store.offers(index, button.dataset.layer);
       button.setAttribute("aria-pressed", String(button.dataset.layer === viewer.spec.key));
@@ -64,6 +66,7 @@ export class Panels {
     const here = (this.viewer.manifest.events ?? []).filter((event) => event.frame === index);
     if (this.shownAt === index) return;
     this.shownAt = index;
+    this.showQuality(this.viewer.frame);
     this.outs.events.replaceChildren(...here.map((event) => {
       const item = document.createElement("li");
       const link = document.createElement("a");
@@ -78,6 +81,15 @@ export class Panels {
       none.textContent = "None.";
       this.outs.events.append(none);
     }
+  }
+
+  showQuality(frame) {
+    const bits = frame.quality ? frame.quality_words : [frame.quality === 0 ? "0, good" : "Not in the header."];
+    this.outs.bits.replaceChildren(...bits.map((words) => {
+      const item = document.createElement("li");
+      item.textContent = words;
+      return item;
+    }));
   }
 
   showPoint(found, spec) {

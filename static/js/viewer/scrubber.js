@@ -2,10 +2,12 @@
  * The line of frames at the foot of the viewer: time goes by slots, so that a gap is a gap.
  *
  * A slider moves through the frames; over it lie the events, a shape for each kind and a colour
- * and a mark for each state; gaps and failed frames are marked on the line.
+ * and a mark for each state; gaps and failed frames are marked on the line, and under it frames
+ * whose QUALITY is not 0.
  */
 
 import { eventWords, kindMark, stateOf } from "./events.js";
+import { qualityWords } from "./words.js";
 
 const ROWS = 3; // marks of one frame are stacked so high, then lie on each other
 
@@ -49,6 +51,7 @@ export class Scrubber {
     this.slider.addEventListener("input", () => onFrame(this.nearest(Number(this.slider.value))));
     this.drawGaps();
     this.drawFailures();
+    this.drawQuality();
     this.drawEvents();
   }
 
@@ -66,8 +69,9 @@ export class Scrubber {
     const span = document.createElement("span");
     span.className = className;
     span.title = words;
-    span.style.left = this.at(from);
-    span.style.width = this.at(to - from);
+    const [begin, end] = [Math.max(0, from), Math.min(this.last, to)]; // half a slot may be half the line
+    span.style.left = this.at(begin);
+    span.style.width = this.at(end - begin);
     this.line.append(span);
   }
 
@@ -85,6 +89,15 @@ export class Scrubber {
       const slot = this.slots[index];
       const words = `${frame.t_rec}: ${frame.failed}`;
       if (frame.failed) this.mark("scrub-failed", words, { from: slot - 0.5, to: slot + 0.5 });
+    });
+  }
+
+  /** Under the line, so that a frame can be of poor quality and failed. */
+  drawQuality() {
+    this.manifest.frames.forEach((frame, index) => {
+      const slot = this.slots[index];
+      const words = `${frame.t_rec}: ${qualityWords(frame)}`;
+      if (frame.quality) this.mark("scrub-quality", words, { from: slot - 0.5, to: slot + 0.5 });
     });
   }
 

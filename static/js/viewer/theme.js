@@ -3,6 +3,9 @@
 const TRACK_COLOURS = 8;
 // Round whatever lies on the image in a track's colour: those are bright, the image is grey, in both schemes.
 const CASING = "#0b0c0d";
+// What has no track, and the outlines of another frame: bright as well, whatever the page's text is.
+const NO_TRACK = "#a5a8ab";
+const OTHER_FRAME = "#e8e6e1";
 // Tracks whose numbers differ by 8 share a colour and differ in dash, as in processing/palette.py.
 const DASHES = [[], [6, 3], [2, 3], [12, 3]];
 
@@ -28,10 +31,11 @@ export function readTheme(host = document.body) {
     quiet: colour("--text-quiet", "#999"),
     accent: colour("--accent", "#6af"),
     casing: CASING,
+    otherFrame: OTHER_FRAME,
     tracks: Array.from({ length: TRACK_COLOURS }, (_, i) => colour(`--track-${i + 1}`, "#ccc")),
     rem: parseFloat(getComputedStyle(document.documentElement).fontSize) || 16,
   };
-  theme.track = (track) => (track == null ? theme.quiet : theme.tracks[trackColourNumber(track) - 1]);
+  theme.track = (track) => (track == null ? NO_TRACK : theme.tracks[trackColourNumber(track) - 1]);
   probe.remove();
   return theme;
 }

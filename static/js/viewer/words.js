@@ -3,17 +3,26 @@
 import { eventWords } from "./events.js";
 import { FEATURES, LABELS } from "./store.js";
 
-/** "Frame 3 of 120, T_REC; Br missing; merge 7, pending": what a step announces. */
+/** A frame's QUALITY in hexadecimal, as JSOC's lists of bits have it: "0x400". */
+export const qualityCode = ({ quality }) => `0x${quality.toString(16)}`;
+
+/** What the pipeline had to say of a frame: "QUALITY 0x400: ..."; empty where it is good or not known. */
+export const qualityWords = (frame) =>
+  (frame.quality ? `QUALITY ${qualityCode(frame)}: ${frame.quality_words.join("; ")}` : "");
+
+/** "Frame 3 of 120, T_REC; Br missing; QUALITY ...; merge 7, pending": what a step announces. */
 export function frameWords({ manifest, frames, frame, index, store, spec }) {
   const here = (manifest.events ?? []).filter((event) => event.frame === index).map(eventWords);
   const missing = store.offers(index, spec.key) ? [] : [`${spec.label} missing`];
-  return [`Frame ${index + 1} of ${frames.length}, ${frame.t_rec}`, ...missing, ...here].join("; ");
+  const said = [`Frame ${index + 1} of ${frames.length}, ${frame.t_rec}`, ...missing, qualityWords(frame), ...here];
+  return said.filter(Boolean).join("; ");
 }
 
-/** "Br of T_REC", or "Mean of all 120 frames". */
+/** "Br of T_REC", "Mean of all 120 frames", or "Mean of the one frame". */
 export function layerWords({ spec, frame, manifest }) {
   if (!spec.of_all_frames) return `${spec.label} of ${frame.t_rec}`;
   const number = manifest.statistics?.n_frames;
+  if (number === 1) return `${spec.label} of the one frame`;
   return `${spec.label} of all ${number ? `${number} ` : ""}frames`;
 }
 

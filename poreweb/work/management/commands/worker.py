@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 from django_rq.workers import get_worker
+from threadpoolctl import threadpool_limits
 
 from poreweb.work.services import wait_for_redis
 
@@ -23,6 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Wait for Redis, then work."""
+        # two workers whose matrix products share out to all cores wait for each other at every product
+        threadpool_limits(settings.WORKER_THREADS)
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # read when a job imports TensorFlow
             os.environ.setdefault(name, str(settings.WORKER_THREADS))
         wait_for_redis()

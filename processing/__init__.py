@@ -3,7 +3,7 @@ Pure science: arrays and Quantities in, arrays and tables out. No Django, no set
 
 The steps of the chain, in order:
 
-`fits`       FITS bytes -> segments and patch frames
+`fits`       FITS bytes -> segments and patch frames; `quality` what QUALITY says; `images` files without a SHARP header
 `geometry`   a pixel of a CEA map -> place on the Sun, mu, helioprojective
 `reduce`     continuum -> contrast: limb darkening (`limb_darkening`) out, quiet Sun to 1.0
 `enhance`    contrast -> sharpened contrast on the doubled grid: our network, the published one, Richardson-Lucy

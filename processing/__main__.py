@@ -1,16 +1,25 @@
-"""``python -m processing``: each step of the chain on plain files."""
+"""``python -m processing``: each step of the chain on plain files: FITS, .npz and .npy."""
 
+import math
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, NoReturn
 
-from processing import commands
+from processing import commands, series
 from processing.enhance import METHODS
-from processing.errors import PorewebError
+from processing.errors import ParameterError, PorewebError
+from processing.images import check_output, split_member
+from processing.limb_darkening import LIMB_DARKENING
+from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS
 from processing.parameters import ChainParameters
+from processing.reduce import LEVELS
+from processing.segment import SEGMENTATIONS, SPLITS
+from processing.timekeys import parse_t_rec
 
-DEFAULT = ChainParameters()
+FAILED = 2
 EXAMPLE = """\
 a frame, step by step:
   python -m processing reduce continuum.fits contrast.fits
@@ -18,106 +27,258 @@ a frame, step by step:
   python -m processing segment enhanced.fits labels.fits
   python -m processing measure labels.fits features.ecsv --contrast enhanced.fits
 
+any continuum image, without a header:
+  python -m processing enhance image.npy sharp.npy
+
 a whole series at once:
   python -m processing run FOLDER_WITH_SHARP_FILES OUT_FOLDER
+
+Images are FITS (any HDU), .npy or .npz (file.npz[name] where it holds several arrays).
+python -m processing STEP --help lists the options of a step; docs/command-line.md has examples.
 """
+# Of each field of ChainParameters: what it is, and its choices. A new parameter is one line here.
+OPTIONS: dict[str, tuple[str, Iterable[Any] | None]] = {
+    "limb_darkening": ("law that is divided out", LIMB_DARKENING),
+    "quiet_sun": ("how the level of the quiet Sun is found", LEVELS),
+    "enhance": ("how the frame is sharpened", METHODS),
+    "iterations": ("of Richardson-Lucy", None),
+    "segmentation": ("dark by a threshold, or by depth below the surroundings", SEGMENTATIONS),
+    "threshold": ("of the quiet Sun", None),
+    "stara_depth": ("of the quiet Sun, for --segmentation stara", None),
+    "split": ("whether umbrae that touch are told apart", SPLITS),
+    "connectivity": ("neighbours of a pixel", (4, 8)),
+    "min_pixels": ("smallest feature, in pixels of the frame's own grid", None),
+    "umbra_level": ("of the quiet Sun; darker pixels of a feature are its umbra", None),
+    "max_gap": ("frames a pore may be lost for", None),
+    "reach_mm": ("farthest move in 12 minutes, Mm", None),
+}
+SEGMENT_OPTIONS = ("segmentation", "threshold", "stara_depth", "split", "min_pixels", "connectivity")
+
+
+class Parser(ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with it on standard error."""
+        self.exit(FAILED, f"{message.rstrip('.')}; see {self.prog} --help.\n")
 
 
 def existing(text: str) -> Path:
-    """A path that is there."""
-    path = Path(text)
-    if not path.exists():
+    """A path that is there; ``file.npz[name]`` counts by its file."""
+    if not split_member(text)[0].exists():
         raise ArgumentTypeError(f"{text} does not exist")
+    return Path(text)
+
+
+def existing_file(text: str) -> Path:
+    """A file that is there."""
+    path = existing(text)
+    if path.is_dir():
+        raise ArgumentTypeError(f"{text} is a folder, not a file")
     return path
+
+
+def existing_folder(text: str) -> Path:
+    """A folder that is there."""
+    path = existing(text)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"{text} is not a folder")
+    return path
+
+
+def new_file(*suffixes: str) -> Callable[[str], Path]:
+    """A file that can be written, before much work is done for it; without suffixes an image."""
+
+    def checked(text: str) -> Path:
+        try:
+            check_output(Path(text), suffixes or None)
+        except PorewebError as problem:
+            raise ArgumentTypeError(str(problem)) from problem
+        return Path(text)
+
+    return checked
+
+
+def weights_place(text: str) -> str:
+    """An https address, or a file that is there."""
+    return text if text.startswith("https://") else str(existing_file(text))
+
+
+def size(text: str) -> float:
+    """A positive length."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def t_rec(text: str) -> int:
+    """TAI seconds of a T_REC."""
+    try:
+        return parse_t_rec(text)
+    except PorewebError as problem:
+        raise ArgumentTypeError(str(problem)) from problem
 
 
 def build_parser() -> ArgumentParser:
     """All steps and their options."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="python -m processing", description=__doc__, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
 
     def step(name: str, command: Callable[..., str], words: str) -> ArgumentParser:
-        one = steps.add_parser(name, help=words, description=words)
+        one = steps.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         one.set_defaults(command=command)
         return one
 
     reduce = step("reduce", commands.reduce, "continuum to contrast: limb darkening out, quiet Sun to 1.0")
-    _in_and_out(reduce, "SHARP continuum segment")
-    reduce.add_argument("--sibling", type=existing, help="segment of the same record with the full header")
+    _in_and_out(reduce, "continuum image")
+    reduce.add_argument("--sibling", type=existing_file, help="segment of the same record with the full header")
+    _parameters(reduce, "limb_darkening", "quiet_sun")
 
-    enhance = step("enhance", commands.enhance, "sharpen a contrast frame and double its sampling")
-    _in_and_out(enhance, "contrast frame, as reduce writes it")
-    _enhance_options(enhance)
+    enhance = step("enhance", commands.enhance, "sharpen any continuum image and double its sampling")
+    _in_and_out(enhance, "continuum image in any unit; limb darkening should be removed")
+    _method(enhance, [method for method in METHODS if method != "none"])
+    _parameters(enhance, "iterations", "quiet_sun")
+    _weights(enhance)
 
-    upscale = step("upscale", commands.upscale, "double the sampling of a field map by cubic spline")
-    _in_and_out(upscale, "SHARP Br, Bt, Bp or bitmap segment")
+    upscale = step("upscale", commands.upscale, "double the sampling of a field map or bitmap, without sharpening")
+    _in_and_out(upscale, "Br, Bt, Bp, bitmap or any other image")
+    upscale.add_argument(
+        "--interpolation", choices=("cubic", "nearest"), help="(default: nearest for whole numbers, cubic otherwise)"
+    )
 
     segment = step("segment", commands.segment, "contrast to labels: every dark patch that is large enough")
-    _in_and_out(segment, "contrast frame, enhanced or not")
-    _segment_options(segment)
+    _in_and_out(segment, "contrast, enhanced or not")
+    _parameters(segment, *SEGMENT_OPTIONS)
+    _pixel_mm(segment, "(default: half of HMI's)")
+    segment.add_argument(
+        "--margin", dest="output_margin", type=new_file(), metavar="OUTPUT",
+        help="image to write too: contrast above the limit, from which measure has the error of the area",
+    )  # fmt: skip
 
     measure = step("measure", commands.measure, "labels to a table with one row per feature")
-    measure.add_argument("labels", type=existing)
-    measure.add_argument("output", type=Path, help="table; .ecsv keeps the units")
-    measure.add_argument("--contrast", type=existing, required=True, help="frame that the labels were made from")
-    for name in ("br", "bt", "bp"):
-        measure.add_argument(f"--{name}", type=existing, help="on the labels' grid or the native one")
+    measure.add_argument("labels", type=existing_file)
+    measure.add_argument(
+        "output", type=new_file(*commands.TABLE_FORMATS), help=f"table, {' '.join(commands.TABLE_FORMATS)}"
+    )
+    measure.add_argument("--contrast", type=existing_file, required=True, help="what the labels were made from")
+    for name in (*FIELD_SEGMENTS, *ERROR_SEGMENTS):
+        words = "standard deviation of it" if name in ERROR_SEGMENTS else "field map"
+        flag = f"--{name.lower().replace('_', '-')}"
+        measure.add_argument(flag, type=existing_file, help=f"{words}, on the labels' grid or the native one")
+    measure.add_argument("--margin", type=existing_file, help="what segment --margin wrote, for the error of the area")
+    measure.add_argument("--quality", help="QUALITY word of the frame (default: that of the header)")
+    _parameters(measure, "umbra_level")
+    _pixel_mm(measure, "positions are unknown then")
 
-    track = step("track", commands.track, "labels of a series to tracks and events")
-    track.add_argument("output", type=Path, help="JSON with tracks, links and events")
-    track.add_argument("labels", type=existing, nargs="+", help="label files, in any order; T_REC is in their headers")
-    track.add_argument("--features", type=existing, nargs="*", default=[], help="tables that measure wrote, for edges")
-    _track_options(track)
+    track = step("track", series.track, "labels of a series to tracks and events")
+    track.add_argument("output", type=new_file(".json"), help="tracks, links and events, .json")
+    track.add_argument("labels", type=existing_file, nargs="+", help="in any order: T_REC is in headers or names")
+    track.add_argument(
+        "--features", type=existing_file, nargs="*", default=[], help="tables that measure wrote, for edges"
+    )
+    _parameters(track, "max_gap", "reach_mm")
+    _times(track)
 
-    movie = step("movie", commands.movie, "a series to a movie with outlines, T_REC and a scale bar")
-    movie.add_argument("output", type=Path, help=".mp4")
-    movie.add_argument("--contrast", type=existing, nargs="+", required=True, help="frames of the series, in any order")
-    movie.add_argument("--labels", type=existing, nargs="*", default=[], help="their labels")
-    movie.add_argument("--tracks", type=existing, help="JSON that track wrote, for numbers and colours")
+    movie = step("movie", series.movie, "a series to a movie with outlines, T_REC and a scale bar")
+    movie.add_argument("output", type=new_file(".mp4"), help=".mp4; what it was made of goes into .json beside it")
+    movie.add_argument("--contrast", type=existing_file, nargs="+", required=True, help="frames, in any order")
+    movie.add_argument("--labels", type=existing_file, nargs="*", default=[], help="their labels")
+    movie.add_argument("--tracks", type=existing_file, help="JSON that track wrote, for numbers and colours")
     movie.add_argument("--title", default="Poreweb")
+    _times(movie)
 
-    run = step("run", commands.run, "the whole chain on a folder of SHARP files")
-    run.add_argument("input", type=existing, help="folder with the segments of one HARP")
+    run = step("run", series.run, "the whole chain on a folder of SHARP files")
+    run.add_argument("input", type=existing_folder, help="folder with the segments of one HARP")
     run.add_argument("output", type=Path, help="folder for contrast, labels, features, tracks and the movie")
-    _enhance_options(run)
-    _segment_options(run)
-    _track_options(run)
+    _method(run, METHODS, "--enhance")
+    _parameters(run, *(item.name for item in fields(ChainParameters) if item.name != "enhance"))
+    _weights(run)
     return parser
 
 
 def _in_and_out(parser: ArgumentParser, words: str) -> None:
-    parser.add_argument("input", type=existing, help=words)
-    parser.add_argument("output", type=Path, help="FITS file to write")
+    parser.add_argument("input", type=existing_file, help=words)
+    parser.add_argument("output", type=new_file(), help="image to write, .fits .fits.gz .npz .npy")
 
 
-def _enhance_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--enhance", choices=list(METHODS), default=DEFAULT.enhance)
-    parser.add_argument("--iterations", type=int, default=DEFAULT.iterations, help="of Richardson-Lucy")
+def _parameters(parser: ArgumentParser, *names: str) -> None:
+    """Options of those fields of `ChainParameters`, with its defaults."""
+    for name in names:
+        default = getattr(ChainParameters, name)
+        words, choices = OPTIONS.get(name, ("", None))
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=type(default), default=default, choices=choices and list(choices),
+            help=f"{words} (default: {default})",
+        )  # fmt: skip
 
 
-def _segment_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--threshold", type=float, default=DEFAULT.threshold, help="of the quiet Sun")
-    parser.add_argument("--min-pixels", type=int, default=DEFAULT.min_pixels, help="of the frame's own grid")
-    parser.add_argument("--connectivity", type=int, choices=(4, 8), default=DEFAULT.connectivity)
+def _method(parser: ArgumentParser, choices: Iterable[str], *flags: str) -> None:
+    default = ChainParameters.enhance
+    parser.add_argument(
+        "--method", *flags, dest="enhance", choices=list(choices), default=default,
+        help=f"{OPTIONS['enhance'][0]} (default: {default})",
+    )  # fmt: skip
 
 
-def _track_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--max-gap", type=int, default=DEFAULT.max_gap, help="frames a pore may be lost for")
-    parser.add_argument("--reach-mm", type=float, default=DEFAULT.reach_mm, help="farthest move in 12 minutes")
+def _weights(parser: ArgumentParser) -> None:
+    parser.add_argument("--weights", type=weights_place, help="of the published network: its file, or an https address")
+
+
+def _pixel_mm(parser: ArgumentParser, words: str) -> None:
+    parser.add_argument(
+        "--pixel-mm", type=size, metavar="SIDE",
+        help=f"side of a pixel on the Sun, Mm, where the header does not tell; {words}",
+    )  # fmt: skip
+
+
+def _times(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--begin", type=t_rec, metavar="T_REC",
+        help="of the first file; the others follow in the order given, 12 minutes apart, whatever their headers say",
+    )  # fmt: skip
+    _pixel_mm(parser, "needed for distances then")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one step; 1 and a sentence on standard error when it cannot be done."""
+    """Run one step; 2 and a sentence on standard error when it cannot be done."""
     options = vars(build_parser().parse_args(arguments))
     command, _ = options.pop("command"), options.pop("step")
     try:
+        _keep_inputs(options)
         print(command(**options))
     except (PorewebError, OSError) as problem:
-        print(f"{str(problem).rstrip('.')}.", file=sys.stderr)
-        return 1
+        print(f"{_sentence(problem).rstrip('.')}.", file=sys.stderr)
+        return FAILED
     return 0
+
+
+def _keep_inputs(options: dict[str, Any]) -> None:
+    """Refuse to write over what is read."""
+    paths = [
+        (name.startswith("output"), path)
+        for name, value in options.items()
+        for path in (value if isinstance(value, list) else [value])
+        if isinstance(path, Path)
+    ]
+    inputs = {split_member(path)[0].resolve() for is_output, path in paths if not is_output}
+    outputs = [path for is_output, path in paths if is_output]
+    for path in outputs:
+        if path.resolve() in inputs:
+            raise ParameterError(f"{path} is an input; name another file to write")
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise ParameterError(f"{outputs[0]} cannot be written twice")
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.strerror and problem.filename:
+        return f"{problem.filename}: {problem.strerror}"
+    return str(problem).replace("\n", " ")
 
 
 if __name__ == "__main__":

@@ -1,259 +1,365 @@
-"""What each step of the command line does. Files in, files out; returns the sentence to print."""
+"""What each step of the command line does to one frame: files in, files out; returns the sentence to print."""
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from processing.chain import process_frame
-from processing.enhance import deblur
-from processing.errors import FitsError, FrameError
-from processing.fits import (
-    doubled_cards,
-    plain_cards,
-    read_image,
-    read_patch_frame,
-    read_segment,
-    write_image,
+from processing.enhance import DEFAULT_ITERATIONS, DEFAULT_METHOD, HMI_PIXEL_MM, deblur
+from processing.enhance.optics import MM_PER_ARCSEC
+from processing.errors import FitsError, FrameError, ParameterError
+from processing.geometry import RSUN_REF_M, CeaGeometry, PlainGeometry
+from processing.images import (
+    PlainImage,
+    check_output,
+    doubled_grid,
+    read_plain,
+    replacing,
+    split_member,
+    without_statistics,
+    write_plain,
 )
-from processing.flags import FeatureFlag
-from processing.geometry import CeaGeometry
-from processing.lineage import Node, build_lineage
-from processing.measure import FIELD_SEGMENTS, measure_features
-from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
+from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS, measure_features
 from processing.parameters import ChainParameters
-from processing.reduce import flatten
-from processing.segment import label_pores
-from processing.timekeys import compact_t_rec, parse_t_rec, slots_between
-from processing.track import DetectedFrame, link_series, series_breaks
+from processing.quality import read_quality
+from processing.reduce import DEFAULT_LEVEL, DEFAULT_LIMB_DARKENING, LIMB_DARKENING, flatten, quiet_sun_level
+from processing.segment import find_features
+from processing.timekeys import parse_t_rec
 from processing.upscale import upscale_cubic, upscale_nearest
 
-Cards = dict[str, Any]
+TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
+# No contrast of the Sun is as bright; a continuum in DN/s is 1000 or more.
+BRIGHTEST_MEDIAN = 3.0
+_T_REC_IN_NAME = re.compile(r"\d{8}_\d{6}_TAI")
 
 
-def read(path: Path) -> tuple[np.ndarray, Cards]:
-    """An image and its plain cards."""
-    data, header = read_image(path.read_bytes(), path.name)
-    return data, plain_cards(header)
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Name the file in what is wrong with it; a wrong parameter is not its fault."""
+    try:
+        yield
+    except (FitsError, FrameError) as problem:
+        name, words = split_member(path)[0].name, str(problem)
+        raise type(problem)(words if name in words else f"{name}: {words}") from problem
 
 
-def reduce(input: Path, output: Path, sibling: Path | None = None) -> str:
+def t_rec_of(path: Path, cards: Mapping[str, Any]) -> int | None:
+    """T_REC in seconds: from the header, or else from the file's name; None when neither has it."""
+    if "T_REC" in cards:
+        with about(path):
+            return parse_t_rec(str(cards["T_REC"]))
+    in_name = _T_REC_IN_NAME.search(path.name)
+    return parse_t_rec(in_name[0]) if in_name else None
+
+
+def pixel_side_mm(cards: Mapping[str, Any]) -> float | None:
+    """
+    Side of a pixel on the Sun in Mm, as the header tells it; None when it does not.
+
+    For heliographic axes (CRLN, HGLN) as at the equator, with RSUN_REF; for
+    helioprojective ones (HPLN, or in arcsec) as at disk centre and 1 au.
+
+    Raises
+    ------
+    FrameError
+        If the cards that tell it are not numbers.
+    """
+    kind, unit = str(cards.get("CTYPE1", ""))[:4], str(cards.get("CUNIT1", ""))
+    try:
+        step = _step(cards)
+        if kind in ("CRLN", "HGLN"):
+            return step * np.deg2rad(1) * float(cards.get("RSUN_REF", RSUN_REF_M)) / 1e6
+        if kind == "HPLN" or unit.startswith("arcsec"):
+            return step * float(u.Unit(unit or "arcsec").to(u.arcsec)) * MM_PER_ARCSEC
+    except (TypeError, ValueError) as problem:
+        raise FrameError(f"the header's pixel size cannot be read: {problem}") from problem
+    return None
+
+
+def _step(cards: Mapping[str, Any]) -> float:
+    """Side of a square of the pixel's area, in the unit of the axes."""
+    if "CD1_1" in cards:
+        cd = [[float(cards.get(f"CD{i}_{j}", 0)) for j in "12"] for i in "12"]
+        return math.sqrt(abs(cd[0][0] * cd[1][1] - cd[0][1] * cd[1][0]))
+    return math.sqrt(abs(float(cards.get("CDELT1", 1)) * float(cards.get("CDELT2", 1))))
+
+
+def reduce(
+    input: Path,
+    output: Path,
+    sibling: Path | None = None,
+    limb_darkening: str = DEFAULT_LIMB_DARKENING,
+    quiet_sun: str = DEFAULT_LEVEL,
+) -> str:
     """Continuum to contrast."""
-    continuum, cards = read(input)
-    if "CTYPE1" not in cards:
-        cards = _sibling_cards(input, sibling)
-    flat = flatten(continuum, CeaGeometry.from_header(cards))
-    cards = {**cards, "BUNIT": "", "AVG_F_ON": flat.quiet_sun}
-    history = ["Limb darkening removed (Pierce & Slaughter 1977, 6205.9 A) and divided by AVG_F_ON [DN/s]."]
-    write_image(output, flat.contrast.astype(np.float32), cards, history=history)
-    return f"{output}: quiet Sun {flat.quiet_sun:.0f} DN/s, darkest {np.nanmin(flat.contrast):.3f}"
+    image = _with_geometry(input, read_plain(input), sibling, needed=limb_darkening != "none")
+    with about(input):
+        flat = reduced(image, limb_darkening=limb_darkening, quiet_sun=quiet_sun)
+    write_plain(output, flat.data, flat.cards, flat.history)
+    return f"{output}: quiet Sun {flat.cards['AVG_F_ON']:.6g}, darkest {np.nanmin(flat.data):.3f}"
 
 
-def _sibling_cards(path: Path, sibling: Path | None) -> Cards:
-    """Cards of another segment of the same record, named or lying beside it under JSOC's name."""
+def reduced(
+    image: PlainImage, *, limb_darkening: str = DEFAULT_LIMB_DARKENING, quiet_sun: str = DEFAULT_LEVEL
+) -> PlainImage:
+    """
+    A continuum as contrast, float32, with its level (AVG_F_ON, in the continuum's unit) in the cards.
+
+    Without a CEA header it must be without limb darkening already ("none").
+
+    Raises
+    ------
+    FrameError
+        If there is no geometry but a law, or no finite pixel.
+    """
+    continuum = np.asarray(image.data, dtype=np.float64)
+    if _is_cea(image.cards):
+        geometry = CeaGeometry.from_header(image.cards)
+        flat = flatten(continuum, geometry, limb_darkening=limb_darkening, quiet_sun=quiet_sun)
+        contrast, level = flat.contrast, flat.quiet_sun
+    elif limb_darkening != "none":
+        raise FrameError("there is no CEA header to tell mu; only limb_darkening none works without one")
+    else:
+        level = quiet_sun_level(continuum, method=quiet_sun)
+        contrast = continuum / level
+    law = LIMB_DARKENING[limb_darkening]
+    done = "Limb darkening left in" if limb_darkening == "none" else f"Limb darkening removed ({law.source})"
+    cards = {**without_statistics(image.cards), "BUNIT": "", "AVG_F_ON": level}
+    history = f"{done}; divided by the quiet-Sun level AVG_F_ON ({quiet_sun})."
+    return PlainImage(contrast.astype(np.float32), cards, (*image.history, history))
+
+
+def _is_cea(cards: Mapping[str, Any]) -> bool:
+    return str(cards.get("CTYPE1", "")).endswith("-CEA")
+
+
+def _with_geometry(path: Path, image: PlainImage, sibling: Path | None, *, needed: bool) -> PlainImage:
+    """The image with the cards of another segment of its record where it has none: named, or beside it by its name."""
+    if _is_cea(image.cards):
+        return image
     stem = path.name.removesuffix(".fits").rpartition(".")[0]
     beside = sorted(path.parent.glob(f"{stem}.*.fits")) if stem else []
     for candidate in [sibling] if sibling else beside:
-        cards = read(candidate)[1]
-        if "CTYPE1" in cards:
-            return cards
-    raise FrameError(f"{path.name} has a bare header; name a segment of the same record with --sibling")
+        try:
+            other = read_plain(candidate)
+        except (FitsError, FrameError):
+            if sibling:
+                raise
+            continue
+        if not _is_cea(other.cards):
+            continue
+        if other.data.shape != image.data.shape:
+            raise FrameError(f"{path.name} is {image.data.shape}, its sibling {candidate.name} {other.data.shape}")
+        times = t_rec_of(path, image.cards), t_rec_of(candidate, other.cards)
+        if None not in times and times[0] != times[1]:
+            raise FrameError(f"{candidate.name} is of another T_REC than {path.name}")
+        return replace(image, cards={**other.cards, **image.cards})
+    if needed:
+        held = f"CTYPE1 is {image.cards['CTYPE1']}" if "CTYPE1" in image.cards else "it is bare"
+        raise FrameError(
+            f"the header of {path.name} does not tell where its pixels lie ({held}): name a segment of the same record "
+            "with --sibling, or leave limb darkening as it is with --limb-darkening none"
+        )
+    return image
 
 
-def enhance(input: Path, output: Path, enhance: str, iterations: int) -> str:
-    """Contrast to sharper contrast on the doubled grid."""
-    contrast, cards = read(input)
-    side = CeaGeometry.from_header(cards).pixel_side_mm
-    sharp = deblur(contrast.astype(np.float64), pixel_side_mm=side, method=enhance, iterations=iterations)
-    new = cards if sharp.shape == contrast.shape else doubled_cards(cards, contrast.shape)
-    write_image(output, sharp, new, history=[f"Sharpened: {enhance}, {iterations} iterations."])
-    return f"{output}: {sharp.shape[1]} by {sharp.shape[0]} pixels, darkest {np.nanmin(sharp):.3f}"
+def enhance(
+    input: Path,
+    output: Path,
+    enhance: str = DEFAULT_METHOD,
+    iterations: int = DEFAULT_ITERATIONS,
+    weights: str | None = None,
+    quiet_sun: str = DEFAULT_LEVEL,
+) -> str:
+    """Any continuum image to a sharper one on the doubled grid, in its own unit."""
+    with about(input):
+        sharp = sharpened(
+            read_plain(input), method=enhance, iterations=iterations, weights=weights, quiet_sun=quiet_sun
+        )
+    write_plain(output, sharp.data, sharp.cards, sharp.history)
+    rows, cols = sharp.data.shape
+    darkest = float(np.nanmin(sharp.data)) / quiet_sun_level(sharp.data, method=quiet_sun)
+    return f"{output}: {cols} by {rows} pixels, darkest {darkest:.3f} of the quiet Sun"
 
 
-def upscale(input: Path, output: Path) -> str:
-    """A field map or bitmap to the doubled grid."""
-    image, cards = read(input)
-    is_bitmap = image.dtype.kind in "iu"  # field maps are scaled, so floating
-    data = upscale_nearest(image) if is_bitmap else upscale_cubic(image)
-    write_image(output, data, doubled_cards(cards, image.shape), history=["Sampling doubled."])
-    return f"{output}: {data.shape[1]} by {data.shape[0]} pixels"
+def sharpened(
+    image: PlainImage,
+    *,
+    method: str = DEFAULT_METHOD,
+    iterations: int = DEFAULT_ITERATIONS,
+    weights: str | None = None,
+    quiet_sun: str = DEFAULT_LEVEL,
+) -> PlainImage:
+    """
+    Sharpen an image in any unit and double its sampling.
+
+    Parameters
+    ----------
+    image : `PlainImage`
+        Continuum intensity, with or without header; limb darkening should be out. The
+        header's pixel size counts; without one the pixel is taken for HMI's.
+    method, iterations, weights
+        As in `deblur`; "none" leaves the grid as it is.
+    quiet_sun : {"density", "histogram"}
+        How the levels are found; see `quiet_sun_level`.
+
+    Returns
+    -------
+    `PlainImage`
+        float32 (2 ny, 2 nx) in the unit and with the mean of the input, NaN where that
+        has no value. A contrast that `reduced` made is brought back to 1.0 in the quiet
+        Sun instead, as `processing.chain` does. Its cards tell the level before
+        (AVG_F_ON, which `reduced` may have set) and after (AVG_F_EN): AVG_F_EN over
+        AVG_F_ON is how much sharpening moves the level.
+
+    Raises
+    ------
+    FrameError
+        If the level is not positive or no pixel is finite.
+    ParameterError
+        If the method cannot be had, or the pixel is not HMI's.
+    """
+    data = np.where(np.isfinite(image.data), image.data, np.nan)  # whole numbers become floating, too
+    before = quiet_sun_level(data, method=quiet_sun)
+    side = pixel_side_mm(image.cards) or HMI_PIXEL_MM
+    sharp = deblur(data / before, pixel_side_mm=side, method=method, iterations=iterations, weights=weights)
+    gain = quiet_sun_level(sharp, method=quiet_sun)
+    was_reduced = "AVG_F_ON" in image.cards and image.cards.get("BUNIT") == ""
+    sharp *= np.float32(1 / gain if was_reduced else before)
+    cards = image.cards if method == "none" else doubled_grid(image.cards)
+    level = float(image.cards.get("AVG_F_ON", before))
+    how = f"richardson-lucy, {iterations} iterations" if method == "richardson-lucy" else method
+    history = f"Sharpened: {how}; AVG_F_EN / AVG_F_ON is the quiet-Sun level after it over that before."
+    cards = {**cards, "AVG_F_ON": level, "AVG_F_EN": level * gain}
+    return PlainImage(sharp, cards, (*image.history, history))
 
 
-def segment(input: Path, output: Path, threshold: float, min_pixels: int, connectivity: int) -> str:
-    """Contrast to labels."""
-    contrast, cards = read(input)
-    labels = label_pores(contrast, threshold=threshold, min_pixels=min_pixels, connectivity=connectivity)
-    history = [f"Labels: below {threshold:g}, at least {min_pixels} pixels, {connectivity}-connected."]
-    write_image(output, labels, {**cards, "BUNIT": ""}, history=history)
-    return f"{output}: {labels.max()} features, {np.count_nonzero(labels)} pixels"
+def upscale(input: Path, output: Path, interpolation: Literal["cubic", "nearest"] | None = None) -> str:
+    """A field map or bitmap to the doubled grid; without a wish, whole numbers and bitmaps are repeated."""
+    image = read_plain(input)
+    is_bitmap = image.data.dtype.kind in "iu" or ".bitmap." in input.name
+    nearest = is_bitmap if interpolation is None else interpolation == "nearest"
+    with about(input):
+        data = upscale_nearest(image.data) if nearest else upscale_cubic(image.data)
+    how = "each pixel repeated" if nearest else "cubic spline"
+    write_plain(output, data, doubled_grid(image.cards), [*image.history, f"Sampling doubled: {how}."])
+    return f"{output}: {data.shape[1]} by {data.shape[0]} pixels, {how}"
+
+
+def read_contrast(path: Path) -> PlainImage:
+    """An image whose quiet Sun is about 1.0; FrameError when it cannot be."""
+    image = read_plain(path)
+    finite = image.data[np.isfinite(image.data)]
+    if finite.size and np.median(finite) > BRIGHTEST_MEDIAN:
+        raise FrameError(
+            f"{path.name} is no contrast: its median is {np.median(finite):.6g} where the quiet Sun should be 1; "
+            "use reduce first"
+        )
+    return image
+
+
+def segment(
+    input: Path,
+    output: Path,
+    pixel_mm: float | None = None,
+    output_margin: Path | None = None,
+    **options: Any,
+) -> str:
+    """Contrast to labels; ``options`` are those of `ChainParameters` for this step."""
+    p = ChainParameters(**options)
+    image = read_contrast(input)
+    with about(input):
+        found = find_features(
+            image.data.astype(np.float64),
+            pixel_side_mm=pixel_side_mm(image.cards) or pixel_mm or HMI_PIXEL_MM / 2,
+            method=p.segmentation,
+            threshold=p.threshold,
+            stara_depth=p.stara_depth,
+            split=p.split,
+            min_pixels=p.min_pixels,
+            connectivity=p.connectivity,
+        )
+    cards = {**without_statistics(image.cards), "BUNIT": ""}
+    if output_margin:
+        write_plain(output_margin, found.margin, cards, [*image.history, "Contrast above the limit of the labels."])
+    write_plain(output, found.labels, cards, [*image.history, described(p)])
+    return f"{output}: {found.labels.max()} features, {np.count_nonzero(found.labels)} pixels"
+
+
+def described(p: ChainParameters) -> str:
+    """How features are found, in one line."""
+    limit = f"below {p.threshold:g}" if p.segmentation == "threshold" else f"STARA, deeper than {p.stara_depth:g}"
+    return f"Labels: {limit}, split {p.split}, at least {p.min_pixels} pixels, {p.connectivity}-connected."
+
+
+def read_labels(path: Path) -> PlainImage:
+    """A label image, int32; FrameError when its values are not whole numbers from 0."""
+    image = read_plain(path)
+    labels = image.data
+    if not (labels >= 0).all() or (labels % 1).any() or labels.max() > labels.size:
+        raise FrameError(f"{path.name} is no label image: labels are whole numbers from 0 to the number of features")
+    return replace(image, data=labels.astype(np.int32))
 
 
 def measure(
-    labels: Path, output: Path, contrast: Path, br: Path | None = None, bt: Path | None = None, bp: Path | None = None
+    labels: Path,
+    output: Path,
+    contrast: Path,
+    margin: Path | None = None,
+    quality: str | None = None,
+    pixel_mm: float | None = None,
+    umbra_level: float = ChainParameters.umbra_level,
+    **field: Path | None,
 ) -> str:
-    """Labels to a table."""
-    label_image, cards = read(labels)
-    field: dict[str, np.ndarray] = {}
-    for name, path in zip(FIELD_SEGMENTS, (br, bt, bp), strict=True):
-        if path:
-            data, _ = read(path)
-            doubled = (2 * data.shape[0], 2 * data.shape[1]) == label_image.shape
-            field[name] = upscale_cubic(data) if doubled else data
-    table = measure_features(
-        label_image, contrast=read(contrast)[0], geometry=CeaGeometry.from_header(cards), field=field
-    )
+    """Labels to a table; ``field``: maps br, bt, bp and their errors br_err, bt_err, bp_err."""
+    p = ChainParameters(umbra_level=umbra_level)
+    if unknown := set(field) - {name.lower() for name in (*FIELD_SEGMENTS, *ERROR_SEGMENTS)}:
+        raise ParameterError(f"no such map: {', '.join(sorted(unknown))}")
+    image, bright = read_labels(labels), read_contrast(contrast)
+    cards = image.cards if _is_cea(image.cards) else {**image.cards, **bright.cards}
+    maps, doubled = {}, False
+    for name in (*FIELD_SEGMENTS, *ERROR_SEGMENTS):
+        if path := field.get(name.lower()):
+            values = read_plain(path).data.astype(np.float64)
+            if (2 * values.shape[0], 2 * values.shape[1]) == image.data.shape:
+                values, doubled = upscale_cubic(values), True
+            maps[name] = values
+    geometry = _geometry(cards, pixel_mm, labels)
+    with about(labels):
+        table = measure_features(
+            image.data,
+            contrast=bright.data.astype(np.float64),
+            geometry=geometry,
+            field={name: maps[name] for name in FIELD_SEGMENTS if name in maps},
+            field_errors={name: maps[name] for name in ERROR_SEGMENTS if name in maps},
+            margin=read_plain(margin).data if margin else None,
+            umbra_level=p.umbra_level,
+            quality=int(read_quality(cards.get("QUALITY", 0) if quality is None else quality)),
+            pixels_per_sample=4 if doubled else None,
+        )
     table.meta = {"T_REC": cards.get("T_REC", ""), "HARPNUM": cards.get("HARPNUM", 0)}
-    table.write(output, overwrite=True)
+    write_table(table, output)
     return f"{output}: {len(table)} features"
 
 
-def track(output: Path, labels: list[Path], max_gap: int, reach_mm: float, features: Sequence[Path] = ()) -> str:
-    """Labels of a series to tracks, links and events; the tables that measure wrote tell what touches the edge."""
-    series = _in_time(labels)
-    edges = {}
-    for path in features:
-        table = QTable.read(path)
-        edges[parse_t_rec(table.meta["T_REC"])] = (table["flags"] & FeatureFlag.ON_EDGE) > 0
-    _, cards = read(series[0][1])
-    side = CeaGeometry.from_header(cards).pixel_side_mm
-    parameters = ChainParameters(max_gap=max_gap, reach_mm=reach_mm)
-    story = _lineage_of(_detected(series), edges, side, parameters)
-    output.write_text(json.dumps(story, indent=1) + "\n")
-    return f"{output}: {len(story['tracks'])} tracks, {len(story['links'])} links, {len(story['events'])} events"
+def _geometry(cards: Mapping[str, Any], pixel_mm: float | None, path: Path) -> CeaGeometry:
+    if _is_cea(cards):
+        with about(path):
+            return CeaGeometry.from_header(cards)
+    if pixel_mm is None:
+        raise FrameError(f"{path.name} does not tell where its pixels lie: give their side in Mm with --pixel-mm")
+    return PlainGeometry(pixel_mm)
 
 
-def movie(output: Path, contrast: list[Path], labels: list[Path], tracks: Path | None, title: str) -> str:
-    """A series to a movie."""
-    series = _in_time(contrast)
-    label_of = dict(_in_time(labels)) if labels else {}
-    story = json.loads(tracks.read_text()) if tracks else {"features": [], "tracks": []}
-    numbers = _track_numbers(story)
-    _, cards = read(series[0][1])
-
-    def frames() -> Iterator[MovieFrame]:
-        for (t_rec_s, path), before in zip(series, [None, *series[:-1]], strict=True):
-            if before:
-                missing = slots_between(before[0], t_rec_s)[:MAX_GAP_FRAMES]
-                yield from (MovieFrame(slot, gap=True) for slot in missing)
-            image = read(label_of[t_rec_s])[0] if t_rec_s in label_of else None
-            yield MovieFrame(t_rec_s, contrast=read(path)[0], labels=image, tracks=numbers[t_rec_s])
-
-    side = CeaGeometry.from_header(cards).pixel_side_mm
-    summary = write_movie(output, frames(), title=title, pixel_side_mm=side)
-    return f"{output}: {summary.n_frames} frames, {summary.width} by {summary.height} pixels"
-
-
-def run(input: Path, output: Path, **options: Any) -> str:
-    """The whole chain on a folder."""
-    parameters = ChainParameters(**options)
-    harpnum, records = _records(input)
-    output.mkdir(parents=True, exist_ok=True)
-    contrast, labels, features = [], [], []
-    for paths in records:
-        frame = read_patch_frame(paths)
-        result = process_frame(frame, parameters)
-        stem = output / f"harp{harpnum}.{compact_t_rec(frame.t_rec_s)}"
-        cards = frame.cards if parameters.factor == 1 else doubled_cards(frame.cards, frame.shape)
-        cards = {**cards, "BUNIT": "", "AVG_F_ON": result.quiet_sun}
-        contrast.append(Path(f"{stem}.contrast.fits"))
-        labels.append(Path(f"{stem}.labels.fits"))
-        features.append(Path(f"{stem}.features.ecsv"))
-        write_image(contrast[-1], result.contrast, cards)
-        write_image(labels[-1], result.labels, cards)
-        result.features.meta = {"T_REC": frame.t_rec, "HARPNUM": harpnum}
-        result.features.write(features[-1], overwrite=True)
-    story, film = output / "tracks.json", output / "movie.mp4"
-    words = track(story, labels, parameters.max_gap, parameters.reach_mm, features)
-    movie(film, contrast, labels, story, title=f"HARP {harpnum}")
-    return f"{len(records)} frames in {output}; {words}; {film}"
-
-
-def _records(folder: Path) -> tuple[int, list[list[Path]]]:
-    """HARPNUM, and the files of each record in time; FrameError if they are of several HARPs or of none."""
-    by_time: dict[int, list[Path]] = defaultdict(list)
-    harps = set()
-    for path in sorted(folder.glob("*.fits")):
-        segment = read_segment(path.read_bytes(), path.name)
-        by_time[segment.t_rec_s].append(path)
-        harps.add(segment.harpnum)
-    if len(harps) != 1:
-        raise FrameError(f"{folder} holds {len(harps)} HARPs in .fits files; one at a time, please")
-    return harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)]
-
-
-def _in_time(paths: Iterable[Path]) -> list[tuple[int, Path]]:
-    """Files by the T_REC in their headers."""
-    found = []
-    for path in paths:
-        cards = read(path)[1]
-        if "T_REC" not in cards:
-            raise FitsError(f"{path.name} has no T_REC card")
-        found.append((parse_t_rec(str(cards["T_REC"])), path))
-    return sorted(found)
-
-
-def _detected(series: list[tuple[int, Path]]) -> Iterator[DetectedFrame]:
-    """Label images as the tracker takes them; ids count on through the series."""
-    n_before = 0
-    for t_rec_s, path in series:
-        labels = read(path)[0]
-        rows, cols = np.nonzero(labels)
-        inside = labels[rows, cols] - 1
-        count = np.bincount(inside)
-        yield DetectedFrame(
-            t_rec_s,
-            np.arange(n_before, n_before + count.size),
-            np.bincount(inside, weights=rows) / count,
-            np.bincount(inside, weights=cols) / count,
-            count,
-            labels,
-        )
-        n_before += count.size
-
-
-def _lineage_of(
-    frames: Iterable[DetectedFrame], edges: dict[int, np.ndarray], pixel_side_mm: float, parameters: ChainParameters
-) -> dict[str, Any]:
-    """Features (id, T_REC seconds, label), links, tracks and events, in plain values."""
-    features: list[dict[str, int]] = []
-    nodes: list[Node] = []
-    times: list[int] = []
-
-    def noted() -> Iterator[DetectedFrame]:
-        for frame in frames:
-            on_edge = edges.get(frame.t_rec_s, _on_border(frame.labels, frame.ids.size))
-            for label, feature_id in enumerate(frame.ids.tolist(), start=1):
-                features.append({"id": feature_id, "t_rec_s": frame.t_rec_s, "label": label})
-                nodes.append(Node(feature_id, len(times), bool(on_edge[label - 1])))
-            times.append(frame.t_rec_s)
-            yield frame
-
-    links = link_series(noted(), pixel_side_mm=pixel_side_mm, reach_mm=parameters.reach_mm, max_gap=parameters.max_gap)
-    breaks = series_breaks(times, max_gap=parameters.max_gap)
-    lineage = build_lineage(nodes, links, n_frames=len(times), breaks=breaks)
-    return {
-        "features": features,
-        "links": [asdict(link) for link in links],
-        "tracks": [asdict(item) for item in lineage.tracks],
-        "events": [asdict(item) for item in lineage.events],
-    }
-
-
-def _on_border(labels: np.ndarray, n_features: int) -> np.ndarray:
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return np.isin(np.arange(1, n_features + 1), rim)
-
-
-def _track_numbers(story: dict[str, Any]) -> dict[int, dict[int, int]]:
-    """T_REC seconds -> label -> track number."""
-    number_of = {feature_id: item["number"] for item in story["tracks"] for feature_id in item["ids"]}
-    numbers: dict[int, dict[int, int]] = defaultdict(dict)
-    for feature in story["features"]:
-        if feature["id"] in number_of:
-            numbers[feature["t_rec_s"]][feature["label"]] = number_of[feature["id"]]
-    return numbers
+def write_table(table: QTable, path: Path) -> None:
+    """Write by the suffix, one of `TABLE_FORMATS`, under a temporary name first."""
+    check_output(path, TABLE_FORMATS)
+    with replacing(path) as beside:
+        table.write(beside, format=TABLE_FORMATS[path.suffix], overwrite=True)

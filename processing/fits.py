@@ -30,8 +30,10 @@ MAX_PIXELS = 64_000_000
 _FILE_NAME = re.compile(
     r"(?P<series>hmi\.sharp_cea_\w+)\.(?P<harpnum>\d+)\.(?P<t_rec>\d{8}_\d{6}_TAI)\.(?P<segment>\w+)\.fits?"
 )
-_STRUCTURAL = {"SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT"}
-_NOT_CARRIED = _STRUCTURAL | {"BLANK", "BSCALE", "BZERO", "CHECKSUM", "DATASUM", "HISTORY", "COMMENT", ""}
+_NOT_CARRIED = {
+    "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT", "BLANK", "BSCALE",
+    "BZERO", "CHECKSUM", "DATASUM", "HISTORY", "COMMENT", "",
+}  # fmt: skip
 # What the table that holds a compressed image adds to the image's own cards: FITS standard 4.0, sections 7.3 and 10.1
 _OF_COMPRESSION = re.compile(
     r"TFIELDS|THEAP|T(TYPE|FORM|UNIT|NULL|SCAL|ZERO|DISP|DIM)\d+|ZNAXIS\d*|Z(TILE|NAME|VAL)\d+|"
@@ -272,29 +274,6 @@ def read_patch_frame(paths: Iterable[Path]) -> PatchFrame:
     return join_segments(read_segment(Path(path).read_bytes(), Path(path).name) for path in paths)
 
 
-def doubled_cards(cards: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, Any]:
-    """Cards of a map of that (ny, nx) after its sampling was doubled (see `CeaGeometry.doubled`)."""
-    new = dict(cards)
-    for axis in ("1", "2"):
-        new[f"CRPIX{axis}"] = 2 * (float(cards[f"CRPIX{axis}"]) - 0.5) + 0.5
-        new[f"CDELT{axis}"] = float(cards[f"CDELT{axis}"]) / 2
-    new["NAXIS1"], new["NAXIS2"] = 2 * shape[1], 2 * shape[0]
-    return new
-
-
 def segment_file_name(harpnum: int, t_rec_s: int, segment: str) -> str:
     """The name JSOC gives to that segment's file."""
     return f"hmi.sharp_cea_720s.{harpnum}.{compact_t_rec(t_rec_s)}.{segment}.fits"
-
-
-def write_image(path: Path, data: np.ndarray, cards: Mapping[str, Any], *, history: Iterable[str] = ()) -> None:
-    """Write an array with the given cards as a plain image, under a temporary name first."""
-    header = fits.Header()
-    for keyword, value in cards.items():
-        if keyword not in _STRUCTURAL:
-            header[keyword] = value
-    for line in history:
-        header.add_history(line)
-    beside = path.with_name(path.name + ".part")
-    fits.PrimaryHDU(data=data, header=header).writeto(beside, overwrite=True)
-    beside.replace(path)

@@ -203,7 +203,7 @@ def _places(row: np.ndarray, col: np.ndarray, geometry: CeaGeometry) -> dict[str
 
 def _mean_mu(row: np.ndarray, col: np.ndarray, ellipse: _Ellipse, geometry: CeaGeometry) -> np.ndarray:
     """
-    Mean of mu over every feature; a part beyond the limb counts as 0.
+    Mean of mu over every feature; a part beyond the limb counts as 0, and NaN where it is known nowhere.
 
     Four points on the axes, at 1/sqrt(2) of the semi-axes, have a feature's own first and
     second moments. So their mean is that of all pixels but for third orders of its size
@@ -213,7 +213,7 @@ def _mean_mu(row: np.ndarray, col: np.ndarray, ellipse: _Ellipse, geometry: CeaG
     drow = np.stack([along * np.sin(ellipse.angle), across * np.cos(ellipse.angle)])
     dcol = np.stack([along * np.cos(ellipse.angle), -across * np.sin(ellipse.angle)])
     mu = geometry.mu(row + np.concatenate([drow, -drow]), col + np.concatenate([dcol, -dcol]))
-    return np.nan_to_num(mu).mean(axis=0)
+    return np.where(np.isnan(mu).all(axis=0), np.nan, np.nan_to_num(mu).mean(axis=0))
 
 
 def _areas(pixels: _Pixels, geometry: CeaGeometry, *, change: np.ndarray, umbra: np.ndarray) -> dict[str, Any]:

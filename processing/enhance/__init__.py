@@ -87,5 +87,5 @@ def deblur(
     sharp = METHODS[method](filled.astype(np.float32), Sharpening(iterations, weights)).astype(np.float32)
     if missing.any():
         sharp[upscale_nearest(missing)] = np.nan
-    wanted = np.nanmean(contrast, dtype=np.float64)
+    wanted = contrast.mean(dtype=np.float64, where=~missing)
     return sharp * np.float32(wanted / np.nanmean(sharp, dtype=np.float64))

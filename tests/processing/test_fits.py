@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from processing.fits import (
     read_patch_frame,
     read_segment,
     segment_file_name,
-    write_image,
 )
 from processing.timekeys import parse_t_rec
 from tests.real_data import RECORDS, each_record, needs_real_data, paths_of, real_frame
@@ -314,39 +312,6 @@ def test_the_quality_of_a_frame(card, quality):
 def test_a_quality_that_is_none(word):
     with pytest.raises(FrameError, match="QUALITY"):
         _ = PatchFrame(2875, T_REC_S, {"QUALITY": word}).quality
-
-
-def test_a_written_image_comes_back(tmp_path):
-    path = tmp_path / name_of("continuum")
-    image = np.random.default_rng(7).normal(1, 0.1, SHAPE).astype(np.float32)
-    image[0, 0] = np.nan
-    write_image(path, image, {**CARDS, "NAXIS1": 999, "BITPIX": 16}, history=["flattened", "sharpened"])
-    back = read_segment(path.read_bytes(), path.name)
-    np.testing.assert_array_equal(back.data, image)
-    assert back.cards == CARDS
-    header = fits.getheader(path)
-    assert (header["NAXIS1"], header["NAXIS2"], header["BITPIX"]) == (60, 40, -32)
-    assert list(header["HISTORY"]) == ["flattened", "sharpened"]
-    assert join_segments([back]).geometry.dsun_obs == CARDS["DSUN_OBS"]
-
-
-def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
-    path = tmp_path / "image.fits"
-    write_image(path, np.zeros(SHAPE, np.float32), CARDS)
-    before = path.read_bytes()
-
-    def full(*args: object, **options: object) -> None:
-        Path(str(args[1])).write_bytes(b"SIMPLE  =")
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(fits.PrimaryHDU, "writeto", full)
-        with pytest.raises(OSError, match="No space"):
-            write_image(path, np.ones(SHAPE, np.float32), CARDS)
-    assert path.read_bytes() == before
-    write_image(path, np.ones(SHAPE, np.float32), CARDS)
-    assert [file.name for file in tmp_path.iterdir()] == ["image.fits"]
-    assert fits.getdata(path).min() == 1
 
 
 @needs_real_data

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from processing.errors import FrameError
-from processing.fits import doubled_cards
+from processing.images import doubled_grid
 from processing.upscale import BAND, REACH, fill_missing, upscale_cubic, upscale_maps, upscale_nearest
 from tests.real_data import needs_real_data, real_frame
 
@@ -42,7 +42,7 @@ def test_it_is_sunpys_spline(record, segment):
     for border in (BORDER, 1):  # all but the outermost pixels
         inside = (slice(border, -border),) * 2
         np.testing.assert_allclose(zoomed[inside], expected.data[inside], rtol=0, atol=1e-6 * np.ptp(image))
-    cards = doubled_cards(frame.cards, frame.shape)
+    cards = doubled_grid(frame.cards)
     for card in ("CRPIX1", "CRPIX2", "CDELT1", "CDELT2"):
         assert cards[card] == pytest.approx(expected.meta[card.lower()]), card
 
@@ -167,11 +167,10 @@ def test_it_refuses_what_is_no_image(image):
 def test_the_doubled_header_is_true(south):
     cards = {
         "CTYPE1": "CRLN-CEA", "CTYPE2": "CRLT-CEA", "CUNIT1": "deg", "CUNIT2": "deg", "CRPIX1": 292.0, "CRPIX2": 125.5,
-        "CRVAL1": 253.723282, "CRVAL2": south, "CDELT1": 0.03, "CDELT2": 0.03, "NAXIS1": 583, "NAXIS2": 250,
+        "CRVAL1": 253.723282, "CRVAL2": south, "CDELT1": 0.03, "CDELT2": 0.03,
     }  # fmt: skip
-    new = doubled_cards(cards, (250, 583))
-    assert (new["NAXIS1"], new["NAXIS2"]) == (1166, 500)
-    assert cards["NAXIS1"] == 583
+    new = doubled_grid(cards)
+    assert cards["CRPIX1"] == 292
     pixels = np.array([[0.0, 0.0], [582.0, 249.0], [100.25, 33.5]])
     before = WCS(cards).all_pix2world(pixels, 0)
     after = WCS(new).all_pix2world(2 * pixels + 0.5, 0)

@@ -1,0 +1,270 @@
+"""What the command line does to a series of frames: files in, files out; returns the sentence to print."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import QTable
+
+from processing.chain import FrameResult, process_frame
+from processing.commands import described, pixel_side_mm, read_contrast, read_labels, t_rec_of, write_table
+from processing.errors import FitsError, FrameError, ParameterError
+from processing.fits import PatchFrame, read_key, read_patch_frame
+from processing.flags import FeatureFlag
+from processing.images import check_output, doubled_grid, read_plain_cards, replacing, write_plain
+from processing.lineage import Node, build_lineage
+from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
+from processing.parameters import ChainParameters
+from processing.reduce import LIMB_DARKENING
+from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, slots_between
+from processing.track import DetectedFrame, link_series, series_breaks
+
+Series = list[tuple[int, Path]]
+
+
+def track(
+    output: Path,
+    labels: list[Path],
+    max_gap: int = ChainParameters.max_gap,
+    reach_mm: float = ChainParameters.reach_mm,
+    features: Sequence[Path] = (),
+    begin: int | None = None,
+    pixel_mm: float | None = None,
+) -> str:
+    """Labels of a series to tracks, links and events; the tables that measure wrote tell what touches the edge."""
+    check_output(output, (".json",))
+    parameters = ChainParameters(max_gap=max_gap, reach_mm=reach_mm)
+    series = in_time(labels, begin)
+    tables = {path: _read_features(path) for path in features}
+    meta = {path: table.meta for path, table in tables.items()}
+    edges = {
+        t_rec_s: (np.asarray(tables[path]["flags"]) & FeatureFlag.ON_EDGE) > 0
+        for t_rec_s, path in in_time(features, begin, meta)
+    }
+    story = _lineage_of(_detected(series), edges, _pixel_side(series[0][1], pixel_mm), parameters)
+    with replacing(output) as beside:
+        beside.write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")
+    return f"{output}: {len(story['tracks'])} tracks, {len(story['links'])} links, {len(story['events'])} events"
+
+
+def movie(
+    output: Path,
+    contrast: list[Path],
+    labels: Sequence[Path] = (),
+    tracks: Path | None = None,
+    title: str = "Poreweb",
+    begin: int | None = None,
+    pixel_mm: float | None = None,
+) -> str:
+    """A series to a movie."""
+    check_output(output, (".mp4",))
+    if tracks and tracks.resolve() == output.with_suffix(".json").resolve():
+        raise ParameterError(f"{output.name} would replace {tracks.name} by its own JSON; name the movie otherwise")
+    series = in_time(contrast, begin)
+    label_of = dict(in_time(labels, begin))
+    numbers = _track_numbers(tracks) if tracks else defaultdict(dict)
+
+    def frames() -> Iterator[MovieFrame]:
+        for (t_rec_s, path), before in zip(series, [None, *series[:-1]], strict=True):
+            if before:
+                missing = slots_between(before[0], t_rec_s)[:MAX_GAP_FRAMES]
+                yield from (MovieFrame(slot, gap=True) for slot in missing)
+            image = read_labels(label_of[t_rec_s]).data if t_rec_s in label_of else None
+            yield MovieFrame(t_rec_s, contrast=read_contrast(path).data, labels=image, tracks=numbers[t_rec_s])
+
+    summary = write_movie(output, frames(), title=title, pixel_side_mm=_pixel_side(series[0][1], pixel_mm))
+    return f"{output}: {summary.n_frames} frames, {summary.width} by {summary.height} pixels"
+
+
+def run(input: Path, output: Path, weights: str | None = None, **options: Any) -> str:
+    """The whole chain on a folder; ``options`` are those of `ChainParameters`."""
+    parameters = ChainParameters(**options)
+    harpnum, records, left_out = _records(input)
+    output.mkdir(parents=True, exist_ok=True)
+    contrast, labels, features = [], [], []
+    for paths in records:
+        try:
+            frame = read_patch_frame(paths)
+            result = process_frame(frame, parameters, weights=weights)
+        except (FitsError, FrameError) as problem:  # of this frame alone
+            left_out.append(str(problem))
+            continue
+        stem = output / f"harp{harpnum}.{compact_t_rec(frame.t_rec_s)}"
+        contrast.append(Path(f"{stem}.contrast.fits"))
+        labels.append(Path(f"{stem}.labels.fits"))
+        features.append(Path(f"{stem}.features.ecsv"))
+        _write_result(frame, result, parameters, contrast[-1], labels[-1])
+        result.features.meta = {"T_REC": frame.t_rec, "HARPNUM": harpnum}
+        write_table(result.features, features[-1])
+    if not contrast:
+        raise FrameError(f"no frame in {input} could be processed: {left_out[0]}")
+    story, film = output / "tracks.json", output / "movie.mp4"
+    words = track(story, labels, parameters.max_gap, parameters.reach_mm, features)
+    movie(film, contrast, labels, story, title=f"HARP {harpnum}")
+    rest = f"; left out: {'; '.join(left_out)}" if left_out else ""
+    return f"{len(contrast)} frames in {output}; {words}; {film}{rest}"
+
+
+def _write_result(
+    frame: PatchFrame, result: FrameResult, parameters: ChainParameters, contrast: Path, labels: Path
+) -> None:
+    cards = frame.cards if parameters.factor == 1 else doubled_grid(frame.cards)
+    cards = {**cards, "BUNIT": "", "AVG_F_ON": result.quiet_sun, "AVG_F_EN": result.quiet_sun_enhanced}
+    law = LIMB_DARKENING[parameters.limb_darkening].source
+    history = [
+        f"Limb darkening: {law}; quiet-Sun level: {parameters.quiet_sun}.",
+        f"Sharpened: {parameters.enhance}; contrast * AVG_F_EN * limb darkening is the continuum.",
+    ]
+    write_plain(contrast, result.contrast, cards, history)
+    write_plain(labels, result.labels, cards, [*history, described(parameters)])
+
+
+def _records(folder: Path) -> tuple[int, list[list[Path]], list[str]]:
+    """
+    HARPNUM, the files of each record in time, and why others were left out.
+
+    Raises FrameError if they are of several HARPs or of none.
+    """
+    by_time: dict[int, list[Path]] = defaultdict(list)
+    harps, left_out = set(), []
+    for path in sorted(folder.glob("*.fits")):
+        try:
+            harpnum, t_rec_s, _ = read_key(path.read_bytes(), path.name)
+        except FitsError as problem:
+            left_out.append(str(problem))
+            continue
+        by_time[t_rec_s].append(path)
+        harps.add(harpnum)
+    if len(harps) != 1:
+        why = f": {left_out[0]}" if left_out and not harps else "; one at a time, please"
+        raise FrameError(f"{folder} holds {len(harps)} HARPs in .fits files{why}")
+    return harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)], left_out
+
+
+def in_time(paths: Iterable[Path], begin: int | None, cards: Mapping[Path, Mapping[str, Any]] | None = None) -> Series:
+    """
+    Files in order of T_REC, as header or file name has it.
+
+    With ``begin`` (T_REC seconds) the first file is of that time and the others follow, 12 minutes apart.
+    """
+    paths = list(paths)
+    if begin is not None:
+        return [(begin + k * CADENCE_S, path) for k, path in enumerate(paths)]
+    found = []
+    for path in paths:
+        t_rec_s = t_rec_of(path, read_plain_cards(path, ("T_REC",)) if cards is None else cards[path])
+        if t_rec_s is None:
+            raise FrameError(
+                f"{path.name} has T_REC neither in its header nor in its name: give that of the first file with "
+                "--begin; the others follow, 12 minutes apart"
+            )
+        found.append((t_rec_s, path))
+    found.sort()
+    for (before, one), (after, other) in pairwise(found):
+        if before == after:
+            raise FrameError(f"{one.name} and {other.name} are both of {format_t_rec(before)}")
+    return found
+
+
+def _pixel_side(path: Path, pixel_mm: float | None) -> float:
+    side = pixel_side_mm(read_plain_cards(path)) or pixel_mm
+    if side is None:
+        raise FrameError(f"{path.name} does not tell the size of its pixels: give their side in Mm with --pixel-mm")
+    return side
+
+
+def _read_features(path: Path) -> QTable:
+    """A table that measure wrote."""
+    try:
+        table = QTable.read(path)
+        flags = table["flags"]
+    except OSError:
+        raise
+    except Exception as problem:  # astropy's readers raise many kinds
+        raise FrameError(f"{path.name} is no table that measure wrote: it has no flags") from problem
+    if not str(table.meta.get("T_REC", "")):
+        table.meta.pop("T_REC", None)
+    if flags.dtype.kind not in "iu":
+        raise FrameError(f"{path.name} is no table that measure wrote: its flags are not whole numbers")
+    return table
+
+
+def _detected(series: Series) -> Iterator[DetectedFrame]:
+    """Label images as the tracker takes them; ids count on through the series."""
+    n_before, shape = 0, None
+    for t_rec_s, path in series:
+        labels = read_labels(path).data
+        shape = shape or labels.shape
+        if labels.shape != shape:
+            raise FrameError(f"{path.name} is {labels.shape}, the frames before it are {shape}")
+        rows, cols = np.nonzero(labels)
+        inside = labels[rows, cols] - 1
+        count = np.bincount(inside)
+        if not count.all():
+            raise FrameError(f"{path.name}: label {np.argmin(count > 0) + 1} has no pixel, but {count.size} has")
+        yield DetectedFrame(
+            t_rec_s,
+            np.arange(n_before, n_before + count.size),
+            np.bincount(inside, weights=rows) / count,
+            np.bincount(inside, weights=cols) / count,
+            count,
+            labels,
+        )
+        n_before += count.size
+
+
+def _lineage_of(
+    frames: Iterable[DetectedFrame], edges: dict[int, np.ndarray], pixel_side_mm: float, parameters: ChainParameters
+) -> dict[str, Any]:
+    """Features (id, T_REC seconds, label), links, tracks and events, in plain values."""
+    features: list[dict[str, int]] = []
+    nodes: list[Node] = []
+    times: list[int] = []
+
+    def noted() -> Iterator[DetectedFrame]:
+        for frame in frames:
+            on_edge = edges.get(frame.t_rec_s)
+            if on_edge is None:
+                on_edge = _on_border(frame.labels, frame.ids.size)
+            if on_edge.size != frame.ids.size:
+                when = format_t_rec(frame.t_rec_s)
+                raise FrameError(f"{when} has {frame.ids.size} labels, its table has {on_edge.size} rows")
+            for label, feature_id in enumerate(frame.ids.tolist(), start=1):
+                features.append({"id": feature_id, "t_rec_s": frame.t_rec_s, "label": label})
+                nodes.append(Node(feature_id, len(times), bool(on_edge[label - 1])))
+            times.append(frame.t_rec_s)
+            yield frame
+
+    links = link_series(noted(), pixel_side_mm=pixel_side_mm, reach_mm=parameters.reach_mm, max_gap=parameters.max_gap)
+    breaks = series_breaks(times, max_gap=parameters.max_gap)
+    lineage = build_lineage(nodes, links, n_frames=len(times), breaks=breaks)
+    return {
+        "features": features,
+        "links": [asdict(link) for link in links],
+        "tracks": [asdict(item) for item in lineage.tracks],
+        "events": [asdict(item) for item in lineage.events],
+    }
+
+
+def _on_border(labels: np.ndarray, n_features: int) -> np.ndarray:
+    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return np.isin(np.arange(1, n_features + 1), rim)
+
+
+def _track_numbers(path: Path) -> dict[int, dict[int, int]]:
+    """T_REC seconds -> label -> track number, from the file that track wrote."""
+    numbers: dict[int, dict[int, int]] = defaultdict(dict)
+    try:
+        story = json.loads(path.read_text(encoding="utf-8"))
+        number_of = {feature_id: item["number"] for item in story["tracks"] for feature_id in item["ids"]}
+        for feature in story["features"]:
+            if feature["id"] in number_of:
+                numbers[feature["t_rec_s"]][feature["label"]] = number_of[feature["id"]]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise FrameError(f"{path.name} is not what track writes") from problem
+    return numbers

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import QTable
 
 from processing.enhance import deblur
+from processing.errors import FrameError
 from processing.fits import PatchFrame
 from processing.geometry import CeaGeometry
 from processing.limb_darkening import QuietCurve, quiet_curve
@@ -19,6 +20,7 @@ from processing.segment import find_features
 from processing.upscale import upscale_maps
 
 STAGES = ("reduce", "enhance", "upscale", "segment", "measure")
+UNREADABLE_QUALITY = 2**32 - 1
 _Result = TypeVar("_Result")
 
 
@@ -111,7 +113,7 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: st
             pixels_per_sample=p.factor**2,
             margin=found.margin,
             umbra_level=p.umbra_level,
-            quality=frame.quality,
+            quality=_quality(frame),
         ),
     )
     return FrameResult(
@@ -125,3 +127,11 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: st
         mu_range=(float(np.nanmin(flat.mu)), float(np.nanmax(flat.mu))),
         seconds=seconds,
     )
+
+
+def _quality(frame: PatchFrame) -> int:
+    """The frame's QUALITY; all bits set where the card cannot be read, since nothing then says that it is good."""
+    try:
+        return frame.quality
+    except FrameError:
+        return UNREADABLE_QUALITY

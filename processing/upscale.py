@@ -70,11 +70,16 @@ def _bands(length: int, operator: np.ndarray) -> Iterator[tuple[slice, slice, np
 
 def upscale_maps(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
-    `upscale_cubic` of each map of a frame, under the same names; missing pixels are those of the map itself.
+    `upscale_cubic` of each map of a frame, under the same names.
+
+    Missing pixels are those of the map itself; one without a finite pixel stays without.
 
     One after another, since what a map needs on the way then stays in the processor's cache.
     """
-    return {name: upscale_cubic(image) for name, image in images.items()}
+    return {
+        name: upscale_cubic(image) if np.isfinite(image).any() else upscale_nearest(image)
+        for name, image in images.items()
+    }
 
 
 def upscale_nearest(image: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def build_catalogue(run: Run) -> Table:
     features = (
         Feature.objects.filter(segmentation__run=run)
         .select_related("track", "segmentation__frame")
-        .defer("segmentation__frame__cards", "segmentation__seconds")
+        .defer("segmentation__frame__cards", "segmentation__seconds", "segmentation__quiet_curve")
         .order_by("segmentation__index", "label")
     )
     times: dict[int, tuple[str, str]] = {}

@@ -22,13 +22,13 @@ from poreweb.work.tasks import dispatch, must_hold
 from processing.chain import FrameResult
 from processing.errors import ParameterError
 from processing.lineage import Lineage, Node
-from processing.measure import FIELD_SEGMENTS
+from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS
 from processing.parameters import ChainParameters
 from processing.track import Link as LinkOf
 
 # A run whose failed frames are more than this share is not to be trusted as a series.
 MAX_FAILED_SHARE = 0.2
-SEGMENTS_NEEDED = ("continuum", *FIELD_SEGMENTS)
+SEGMENTS_READ = ("continuum", *FIELD_SEGMENTS, *ERROR_SEGMENTS)  # those that a frame has
 
 
 @cache
@@ -85,7 +85,7 @@ def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = 
 def input_hash(run: Run) -> str:
     """SHA-256 over the raw files that a run reads and its parameters: equal hashes give equal results."""
     digest = hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode())
-    files = RawFile.objects.filter(frame__segmentations__run=run, segment__in=SEGMENTS_NEEDED, conflict=False)
+    files = RawFile.objects.filter(frame__segmentations__run=run, segment__in=SEGMENTS_READ, conflict=False)
     ordered = files.order_by("frame__t_rec_s", "segment", "pk")
     for t_rec_s, segment, sha256 in ordered.values_list("frame__t_rec_s", "segment", "sha256"):
         digest.update(f"{t_rec_s} {segment} {sha256}\n".encode())

@@ -50,6 +50,8 @@ def write_maps(run: Run, index: int, n_frames: int, *, contrast: np.ndarray, lab
     FrameError
         If the run's other frames have another shape.
     """
+    if labels.max(initial=0) > _LARGEST_CODE:
+        raise FrameError(f"the frame has {labels.max()} features, more than the {_LARGEST_CODE} that can be kept")
     shape = (n_frames, *labels.shape)
     label_array = _array(run, "labels", shape)
     if label_array.shape[1:] != labels.shape:
@@ -109,6 +111,9 @@ def write_statistics(run: Run) -> None:
     indices = list(done.values_list("index", flat=True))
     if not indices:
         raise FrameError(f"{run} has processed no frame, so there are no statistics")
+    held = statistics_size(run)
+    if held and held.n_frames == len(indices):
+        return  # of a tracking that was done before; whoever reads them now must not find them gone
     maps = _statistics_maps(_array(run, "contrast"), indices)
     ny, nx = maps["mean"].shape
     stored = zarr.create_array(

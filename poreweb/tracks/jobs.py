@@ -35,7 +35,7 @@ def process_segmentation(batch: Batch, segmentation: Segmentation, n_frames: int
     """Run the chain on one frame and store what it finds, replacing anything found before."""
     run = segmentation.run
     try:
-        frame = read_frame(segmentation.frame, actions.SEGMENTS_NEEDED)
+        frame = read_frame(segmentation.frame, actions.SEGMENTS_READ)
         result = process_frame(frame, run.chain_parameters, weights=settings.PUBLISHED_WEIGHTS or None)
         archive.write_maps(run, segmentation.index, n_frames, contrast=result.contrast, labels=result.labels)
     except (FitsError, FrameError, ParameterError) as problem:  # expected: shown to the user, the run goes on
@@ -60,7 +60,8 @@ def track_run(batch: Batch) -> None:
     nodes, frame_indices = rows.nodes_of(run)
     breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
     lineage = build_lineage(nodes, links, n_frames=len(frame_indices), breaks=breaks)
-    archive.write_statistics(run)
+    if holds(batch):
+        archive.write_statistics(run)
     actions.store_lineage(batch, links, lineage, frame_indices=frame_indices, nodes=nodes)
 
 

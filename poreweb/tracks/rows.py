@@ -56,7 +56,7 @@ def processed(run: Run) -> list[Segmentation]:
     """The frames of a run that did not fail, in order of T_REC."""
     done = run.segmentations.filter(state=Segmentation.State.DONE)
     # a frame's header cards are some 5 kB, and only the first one's are needed
-    return list(done.select_related("frame").defer("frame__cards", "seconds").order_by("index"))
+    return list(done.select_related("frame").defer("frame__cards", "seconds", "quiet_curve").order_by("index"))
 
 
 def sparkline(run: Run) -> str:

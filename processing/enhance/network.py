@@ -14,10 +14,7 @@ WEIGHTS = Path(__file__).with_name("weights") / "hmi-x2.npz"
 
 def sharpen(contrast: np.ndarray) -> np.ndarray:
     """A finite frame (ny, nx), quiet Sun at 1.0, sharpened: (2 ny, 2 nx) float32."""
-    reach = reach_of()
-    # about the outer edge of the border's pixels: about their middle the error at the border is twice as large
-    surrounded = np.pad(contrast, reach, mode="symmetric")
-    return engine.run(_network(WEIGHTS), surrounded, reach=reach)[2 * reach : -2 * reach, 2 * reach : -2 * reach]
+    return engine.run(_network(WEIGHTS), contrast, reach=reach_of(), margin=reach_of())
 
 
 @cache
@@ -42,12 +39,7 @@ def save_weights(model: Any, file: Path) -> None:
 
 
 def forward(layers: dict[str, engine.Convolution]) -> engine.Network:
-    """
-    `architecture.build` as plain convolutions.
-
-    The answer has the input's border of `reach_of` pixels filled with zeros, which whoever
-    calls cuts off: so that it lies on the doubled grid of what went in.
-    """
+    """`architecture.build` as plain convolutions: answers for its input less `reach_of` pixels on each side."""
     tf = engine.tensorflow()
     reach = reach_of()
 
@@ -57,7 +49,6 @@ def forward(layers: dict[str, engine.Convolution]) -> engine.Network:
             inner = engine.convolve(x, layers[f"block{block}_a"], relu=True)
             x = x[:, 2:-2, 2:-2] + engine.convolve(inner, layers[f"block{block}_b"])
         four = engine.convolve(x, layers["last"]) + image[:, reach:-reach, reach:-reach]
-        border = [[0, 0], [2 * reach] * 2, [2 * reach] * 2, [0, 0]]
-        return tf.pad(tf.nn.depth_to_space(four, 2), border)
+        return tf.nn.depth_to_space(four, 2)
 
     return network

@@ -11,9 +11,9 @@ MM_PER_ARCSEC = 0.7253  # on the Sun at disk centre, from 1 au
 SHARP_APERTURE_M = 2 * HMI_APERTURE_M
 SHARP_PIXEL_ARCSEC = HMI_PIXEL_ARCSEC / 2
 
-# HMI is blurrier than the diffraction of its aperture. Venus in transit (Yeo et al. 2014, A&A 561, A22)
-# shows a core that needs a further Gaussian of about 0.25 arcsec, and some 4 % of the light scattered
-# over a few arcsec beyond what diffraction puts there.
+# HMI is blurrier than the diffraction of its aperture. A further Gaussian of 0.25 arcsec gives the width of the
+# core that Venus in transit shows (Yeo et al. 2014, A&A 561, A22: FWHM 1.15 arcsec; this 1.12), and 4 % of the
+# light is scattered over a few arcsec. Both are on the cautious side of that PSF, see docs/network.md.
 EXCESS_SIGMA_ARCSEC = 0.25
 SCATTERED_FRACTION = 0.04
 SCATTERED_SIGMA_ARCSEC = 2.1

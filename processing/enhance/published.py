@@ -16,7 +16,9 @@ from processing.errors import ParameterError
 
 FILTERS, BLOCKS = 64, 5
 REACH = 1 + 2 * BLOCKS + 1 + 1
+_N_NORMALISED = 2 * BLOCKS + 1
 _EPSILON = 1e-3  # Keras 2's default of BatchNormalization, which the network was trained with
+_TILE = 256  # its layers on the doubled grid need eight times the memory of ours
 _SMALLEST = 4  # mirroring needs more than one pixel
 
 
@@ -34,7 +36,8 @@ def sharpen(contrast: np.ndarray, weights: str | None) -> np.ndarray:
     network = _network(str(_local(weights)))
     ny, nx = contrast.shape
     missing = [(0, max(0, _SMALLEST - n)) for n in (ny, nx)]
-    return engine.run(network, np.pad(contrast, missing, mode="edge"), reach=REACH)[: 2 * ny, : 2 * nx]
+    whole = np.pad(contrast, missing, mode="edge")
+    return engine.run(network, whole, reach=REACH, tile=_TILE)[: 2 * ny, : 2 * nx]
 
 
 def _local(weights: str) -> Path:
@@ -63,12 +66,16 @@ def read_layers(file: Path) -> list[engine.Convolution]:
     ParameterError
         If the file cannot be read or its layers are not those of the published network.
     """
+    if not file.is_file():
+        raise ParameterError(f"the weights {file} are no file that is there")
     layers: list[engine.Convolution] = []
+    n_normalised = 0
     for name, arrays in _stored_layers(file):
         if len(arrays) == 2:
             layers.append(engine.Convolution(arrays[0], arrays[1]))
         elif len(arrays) == 4 and layers and all(array.shape == layers[-1].bias.shape for array in arrays):
             layers[-1] = layers[-1].normalised(arrays, _EPSILON)
+            n_normalised += 1
         else:
             raise ParameterError(f"{file.name}: layer {name} is not one of the published network's")
     found = [layer.kernel.shape for layer in layers]
@@ -76,6 +83,10 @@ def read_layers(file: Path) -> list[engine.Convolution]:
         raise ParameterError(
             f"{file.name} holds {len(found)} convolutions that are not the published network's 14 of 64 filters"
         )
+    if n_normalised != _N_NORMALISED:
+        raise ParameterError(f"{file.name} holds {n_normalised} batch normalisations, not {_N_NORMALISED}")
+    if not all(np.isfinite(layer.kernel).all() and np.isfinite(layer.bias).all() for layer in layers):
+        raise ParameterError(f"{file.name} holds weights that are no numbers")
     return layers
 
 
@@ -100,7 +111,8 @@ def _stored_layers(file: Path) -> list[tuple[str, list[np.ndarray]]]:
                     layers.append((layer_name, arrays))
             return layers
     except (OSError, KeyError, TypeError, ValueError) as problem:
-        raise ParameterError(f"{file.name} is no Keras 2 file of weights: {problem}") from problem
+        reason = str(problem).splitlines()[0]
+        raise ParameterError(f"{file.name} is no Keras 2 file of weights: {reason}") from problem
 
 
 def _texts(group: Any, attribute: str) -> list[str]:

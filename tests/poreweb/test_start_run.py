@@ -99,7 +99,7 @@ def test_weights_that_cannot_be_read_fail_the_frames_with_the_reason(start, sett
     settings.PUBLISHED_WEIGHTS = "/nowhere/intensity_weights.hdf5"
     run = start(work=True, enhance="published")
     assert run.state == "failed"
-    assert "intensity_weights.hdf5 is no Keras 2 file" in run.error
+    assert "intensity_weights.hdf5 are no file that is there" in run.error
 
 
 def test_a_parent_on_another_patch_is_none(as_alice, run, team):

@@ -100,6 +100,66 @@ def test_areas_on_the_sun_do_not_depend_on_the_grid(frame):
     np.testing.assert_allclose(areas_of(frame, "cubic-spline"), areas_of(frame, "none"), rtol=0.08)
 
 
+@pytest.mark.parametrize(
+    ("changed", "others"),
+    [
+        ({"limb_darkening": "none"}, {}),
+        ({"quiet_sun": "histogram"}, {}),
+        ({"enhance": "richardson-lucy"}, {}),
+        ({"iterations": 3}, {"enhance": "richardson-lucy"}),
+        ({"segmentation": "stara"}, {}),
+        ({"threshold": 0.6}, {}),
+        ({"stara_depth": 0.3}, {"segmentation": "stara"}),
+        ({"min_pixels": 300}, {}),
+        ({"umbra_level": 0.3}, {}),
+    ],
+)
+def test_every_parameter_changes_what_is_found(frame, changed, others):
+    one, other = (process_frame(frame, ChainParameters(**{**others, **more})).features for more in ({}, changed))
+    columns = ("area_px", "intensity_mean", "umbra_area_px")
+    assert any(len(one) != len(other) or (one[name] != other[name]).any() for name in columns)
+
+
+def test_neighbours_and_splitting_reach_the_segmentation(frame):
+    """Two squares that touch by a corner; and two cores with a brighter neck between."""
+    contrast = np.ones(SHAPE)
+    contrast[10:16, 10:16] = contrast[16:22, 16:22] = 0.3
+    contrast[36:46, 30:60] = 0.45
+    contrast[38:44, 32:38] = contrast[38:44, 52:58] = 0.1
+    continuum = (57_600 * limb_darkening(GEOMETRY.mu_map(SHAPE)) * contrast).astype(np.float32)
+    drawn = dataclasses.replace(frame, maps={**frame.maps, "continuum": continuum})
+
+    def number(**parameters: object) -> int:
+        return len(process_frame(drawn, ChainParameters(enhance="none", **parameters)).features)
+
+    assert number() == 3
+    assert number(connectivity=8) == 2
+    assert number(split="watershed") == 4
+
+
+def test_errors_quality_and_the_quiet_curve_reach_the_result(frame):
+    errors = {f"{name}_err": np.full(SHAPE, 30.0, np.float32) for name in FIELDS}
+    noted = dataclasses.replace(frame, maps={**frame.maps, **errors}, cards={**frame.cards, "QUALITY": 1024})
+    result = process_frame(noted, ChainParameters())
+    expected = 30 / np.sqrt(result.features["area_px"] / 4)
+    for name in ("bx_err", "by_err", "bz_err"):
+        np.testing.assert_allclose(result.features[name].to_value(u.G), expected, rtol=1e-3)
+    assert (result.features["flags"] & FeatureFlag.BAD_QUALITY > 0).all()
+    assert np.isfinite(result.features["area_err"].value).all()
+    held = [value for value in result.quiet_curve.intensity if value is not None]
+    assert 40_000 < min(held) <= max(held) < 60_000
+    unreadable = dataclasses.replace(noted, cards={**frame.cards, "QUALITY": "poor"})
+    assert (process_frame(unreadable, ChainParameters()).features["flags"] & FeatureFlag.BAD_QUALITY > 0).all()
+
+
+def test_a_field_map_without_a_finite_pixel_costs_only_the_field(frame):
+    empty = dataclasses.replace(frame, maps={**frame.maps, "Bt": np.full(SHAPE, np.nan, np.float32)})
+    features = process_frame(empty, ChainParameters()).features
+    assert len(features) == 2
+    assert np.isnan(features["b"].value).all()
+    assert np.isfinite(features["bz"].value).all()
+
+
 @pytest.mark.parametrize("enhance", ["network", "none"])
 def test_the_levels_lead_back_to_the_photons(frame, enhance):
     """contrast x AVG_F_EN x limb darkening is the continuum again: on average, and to the pixel without sharpening."""

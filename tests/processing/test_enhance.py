@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage import restoration
 
-from processing.enhance import HMI_PIXEL_MM, METHODS, deblur, optics
+from processing.enhance import HMI_PIXEL_MM, METHODS, deblur, engine, network, optics
+from processing.enhance.architecture import reach_of
 from processing.enhance.scenes import make_pair
 from processing.errors import FrameError, ParameterError
 from processing.upscale import upscale_cubic, upscale_nearest
@@ -105,6 +106,21 @@ def test_any_shape_will_do(ny, nx, method):
     assert np.isfinite(sharp).all()
 
 
+@pytest.mark.parametrize("length", [26, 33, 40, 41, 47, 52, 53, 79, 80, 81, 95])
+def test_tiles_of_any_size_leave_no_seam(length):
+    frame = (1 + 0.03 * np.random.default_rng(length).standard_normal((length, 30))).astype(np.float32)
+    layers = engine.compiled(network.forward(network.read_weights(network.WEIGHTS)))
+    whole, tiled = (
+        engine.run(layers, frame, reach=reach_of(), margin=reach_of(), tile=tile) for tile in (engine.TILE, 40)
+    )
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [488, 495, 500, 512, 513, 1005])
+def test_frames_about_as_large_as_a_tile(length):
+    assert np.isfinite(deblur(np.ones((length, 14)), method="network")).all()
+
+
 def test_the_network_turns_with_the_scene(granules):
     """Nothing in the optics prefers a direction, so the answer must hardly do so."""
     sharp = deblur(granules, method="network")
@@ -128,7 +144,7 @@ def test_the_network_sharpens_held_back_scenes_better_than_the_others():
 
 @needs_real_data
 def test_granulation_of_the_real_sun_gains_contrast_as_published():
-    """3.3 to 6.5 % rms at disk centre in Diaz Baso & Asensio Ramos 2018: a factor of 1.8 to 1.95 over their frames."""
+    """By 1.8 to 1.95 times with the network of Diaz Baso & Asensio Ramos 2018; ours within 15 % of that."""
     from processing.reduce import flatten
 
     frame = real_frame("2875.20130618_122400")

@@ -110,6 +110,18 @@ def test_another_network_is_refused(tmp_path):
         published.sharpen(np.ones((8, 8), np.float32), str(file))
 
 
+def test_without_its_normalisations_it_is_refused(model, tmp_path):
+    bare = [layer for layer in model.layers if not isinstance(layer, keras.layers.BatchNormalization)]
+    file = tmp_path / "bare.hdf5"
+
+    class Bare:
+        layers = bare
+
+    write_as_keras_2(Bare(), file, whole_model=False)
+    with pytest.raises(ParameterError, match="holds 0 batch normalisations, not 11"):
+        published.sharpen(np.ones((8, 8), np.float32), str(file))
+
+
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     file = tmp_path / "junk.hdf5"
@@ -124,5 +136,5 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_only_https_is_fetched():
-    with pytest.raises(ParameterError, match="Keras 2 file"):
+    with pytest.raises(ParameterError, match="are no file that is there"):
         published.sharpen(np.ones((8, 8), np.float32), "http://example.org/intensity_weights.hdf5")

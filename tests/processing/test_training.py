@@ -97,7 +97,7 @@ def test_a_few_steps_learn_and_leave_weights_that_the_engine_reads(simulation, t
     assert curves[1]["held_back_rms"] < curves[0]["held_back_rms"]
     layers = network.read_weights(tmp_path / "hmi-x2.npz")
     reach = reach_of()
-    answer = engine.run(engine.compiled(network.forward(layers)), drawn["held_back_hmi"][0], reach=reach)
+    answer = engine.run(engine.compiled(network.forward(layers)), drawn["held_back_hmi"][0], reach=reach, margin=reach)
     inner = slice(2 * reach, -2 * reach)
     error = np.sqrt(np.mean((answer - drawn["held_back_sharp"][0])[inner, inner] ** 2))
     assert error == pytest.approx(curves[1]["held_back_rms"], rel=1e-3)

@@ -16,7 +16,7 @@ from processing.limb_darkening import QuietCurve, quiet_curve
 from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS, measure_features
 from processing.parameters import ChainParameters
 from processing.reduce import flatten, quiet_sun_level
-from processing.segment import find_features
+from processing.segment import Segmented, find_features
 from processing.upscale import upscale_maps
 
 STAGES = ("reduce", "enhance", "upscale", "segment", "measure")
@@ -89,19 +89,7 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: st
     contrast, level = timed("enhance", enhanced)
     if p.factor == 2:
         vector = timed("upscale", lambda: upscale_maps(vector))
-    found = timed(
-        "segment",
-        lambda: find_features(
-            contrast,
-            pixel_side_mm=geometry.pixel_side_mm,
-            method=p.segmentation,
-            threshold=p.threshold,
-            stara_depth=p.stara_depth,
-            split=p.split,
-            min_pixels=p.min_pixels,
-            connectivity=p.connectivity,
-        ),
-    )
+    found = timed("segment", lambda: segment_as(p, contrast, pixel_side_mm=geometry.pixel_side_mm))
     features = timed(
         "measure",
         lambda: measure_features(
@@ -126,6 +114,20 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: st
         quiet_curve=quiet_curve(continuum, flat.mu, flat.contrast),
         mu_range=(float(np.nanmin(flat.mu)), float(np.nanmax(flat.mu))),
         seconds=seconds,
+    )
+
+
+def segment_as(parameters: ChainParameters, contrast: np.ndarray, *, pixel_side_mm: float) -> Segmented:
+    """`find_features` with those of the parameters that are its own."""
+    return find_features(
+        contrast,
+        pixel_side_mm=pixel_side_mm,
+        method=parameters.segmentation,
+        threshold=parameters.threshold,
+        stara_depth=parameters.stara_depth,
+        split=parameters.split,
+        min_pixels=parameters.min_pixels,
+        connectivity=parameters.connectivity,
     )
 
 

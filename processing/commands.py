@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
+from processing.chain import segment_as
 from processing.enhance import DEFAULT_ITERATIONS, DEFAULT_METHOD, HMI_PIXEL_MM, deblur
 from processing.enhance.optics import MM_PER_ARCSEC
 from processing.errors import FitsError, FrameError, ParameterError
@@ -26,11 +27,11 @@ from processing.images import (
     without_statistics,
     write_plain,
 )
+from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING
 from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS, measure_features
 from processing.parameters import ChainParameters
 from processing.quality import read_quality
-from processing.reduce import DEFAULT_LEVEL, DEFAULT_LIMB_DARKENING, LIMB_DARKENING, flatten, quiet_sun_level
-from processing.segment import find_features
+from processing.reduce import DEFAULT_LEVEL, flatten, quiet_sun_level
 from processing.timekeys import parse_t_rec
 from processing.upscale import upscale_cubic, upscale_nearest
 
@@ -276,16 +277,8 @@ def segment(
     p = ChainParameters(**options)
     image = read_contrast(input)
     with about(input):
-        found = find_features(
-            image.data.astype(np.float64),
-            pixel_side_mm=pixel_side_mm(image.cards) or pixel_mm or HMI_PIXEL_MM / 2,
-            method=p.segmentation,
-            threshold=p.threshold,
-            stara_depth=p.stara_depth,
-            split=p.split,
-            min_pixels=p.min_pixels,
-            connectivity=p.connectivity,
-        )
+        side = pixel_side_mm(image.cards) or pixel_mm or HMI_PIXEL_MM / 2
+        found = segment_as(p, image.data.astype(np.float64), pixel_side_mm=side)
     cards = {**without_statistics(image.cards), "BUNIT": ""}
     if output_margin:
         write_plain(output_margin, found.margin, cards, [*image.history, "Contrast above the limit of the labels."])

@@ -127,6 +127,25 @@ def plain_cards(header: fits.Header, keywords: Collection[str] | None = None) ->
 
 
 @contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Whatever astropy raises in the block on the broken bytes of a file becomes a FitsError about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VerifyWarning)  # old JSOC cards with a small e or nan
+        warnings.filterwarnings("error", message=".*truncated.*")
+        try:
+            yield
+        except FitsError:
+            raise
+        except Exception as problem:  # astropy raises many kinds on broken bytes
+            raise FitsError(f"{name} is damaged or cut short: {first_line(problem)}") from problem
+
+
+def first_line(problem: Exception) -> str:
+    """What went wrong, short enough for a sentence."""
+    return str(problem).split("\n")[0] or type(problem).__name__
+
+
+@contextmanager
 def _first_image(raw: bytes, name: str, *, as_stored: bool = False) -> Iterator[Any]:
     """
     The first HDU with an image, open; ``as_stored`` a compressed one is the table that it is in the file.
@@ -135,22 +154,13 @@ def _first_image(raw: bytes, name: str, *, as_stored: bool = False) -> Iterator[
     """
     if not raw.startswith(b"SIMPLE  ="):
         raise FitsError(f"{name} is not a FITS file: it does not begin with SIMPLE")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)  # old JSOC cards with a small e or nan
-        warnings.filterwarnings("error", message=".*truncated.*")
-        try:
-            with fits.open(io.BytesIO(raw), memmap=False, disable_image_compression=as_stored) as hdus:
-                for hdu in hdus:
-                    if (hdu.is_image and hdu.header.get("NAXIS", 0)) or hdu.header.get("ZIMAGE") is True:
-                        break
-                else:
-                    raise FitsError(f"{name} holds no image")
-                yield hdu
-        except FitsError:
-            raise
-        except Exception as problem:  # astropy raises many kinds on broken bytes
-            reason = str(problem).split("\n")[0] or type(problem).__name__
-            raise FitsError(f"{name} is damaged or cut short: {reason}") from problem
+    with reading(name), fits.open(io.BytesIO(raw), memmap=False, disable_image_compression=as_stored) as hdus:
+        for hdu in hdus:
+            if (hdu.is_image and hdu.header.get("NAXIS", 0)) or hdu.header.get("ZIMAGE") is True:
+                break
+        else:
+            raise FitsError(f"{name} holds no image")
+        yield hdu
 
 
 def read_image(raw: bytes, name: str) -> tuple[np.ndarray, fits.Header]:

@@ -23,7 +23,7 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
 from processing.errors import FitsError, FrameError, ParameterError
-from processing.fits import MAX_PIXELS, plain_cards
+from processing.fits import MAX_PIXELS, first_line, plain_cards, reading
 
 Cards = dict[str, Any]
 CARDS = "cards"  # the name of an .npz's text array
@@ -118,23 +118,15 @@ def _image_hdu(file: Path) -> Iterator[tuple[Any, fits.Header]]:
 
     Whatever is raised on the way, in here or in the block that uses it, becomes a sentence.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VerifyWarning)  # old JSOC cards with a small e or nan
-        warnings.filterwarnings("error", message=".*truncated.*")
-        try:
-            with file.open("rb") as stream, fits.open(stream, memmap=False) as hdus:
-                for hdu in hdus:
-                    if hdu.is_image and len(hdu.shape) > 1:
-                        break
-                else:
-                    raise FitsError(f"{file.name} holds no image")
-                if math.prod(hdu.shape) > MAX_PIXELS:
-                    raise FitsError(f"{file.name} claims {math.prod(hdu.shape)} pixels, more than {MAX_PIXELS}")
-                yield hdu, hdus[0].header
-        except FitsError:
-            raise
-        except Exception as problem:  # astropy raises many kinds on broken bytes
-            raise FitsError(f"{file.name} is damaged or cut short: {_reason(problem)}") from problem
+    with reading(file.name), file.open("rb") as stream, fits.open(stream, memmap=False) as hdus:
+        for hdu in hdus:
+            if hdu.is_image and len(hdu.shape) > 1:
+                break
+        else:
+            raise FitsError(f"{file.name} holds no image")
+        if math.prod(hdu.shape) > MAX_PIXELS:
+            raise FitsError(f"{file.name} claims {math.prod(hdu.shape)} pixels, more than {MAX_PIXELS}")
+        yield hdu, hdus[0].header
 
 
 def _cards_of(hdu: Any, primary: fits.Header, keywords: Collection[str] | None = None) -> Cards:
@@ -168,12 +160,8 @@ def _read_numpy(file: Path, member: str | None) -> PlainImage:
         raise
     except Exception as problem:  # numpy and zipfile raise many kinds on broken bytes
         pickled = "allow_pickle" in str(problem)
-        reason = "it holds Python objects, which are not read" if pickled else _reason(problem)
+        reason = "it holds Python objects, which are not read" if pickled else first_line(problem)
         raise FrameError(f"{file.name} holds no array: {reason}") from problem
-
-
-def _reason(problem: Exception) -> str:
-    return str(problem).split("\n")[0] or type(problem).__name__
 
 
 def _member(names: Iterable[str], wanted: str | None, file_name: str) -> str:

@@ -8,7 +8,7 @@ from processing.enhance import DEFAULT_ITERATIONS, DEFAULT_METHOD, METHODS
 from processing.errors import ParameterError
 from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING
 from processing.reduce import DEFAULT_LEVEL, LEVELS
-from processing.segment import SEGMENTATIONS, SPLITS, STARA_DEPTH
+from processing.segment import MIN_PIXELS, SEGMENTATIONS, SPLITS, STARA_DEPTH, THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class ChainParameters:
     enhance: str = DEFAULT_METHOD
     iterations: int = DEFAULT_ITERATIONS
     segmentation: str = "threshold"
-    threshold: float = 0.5  # of the quiet Sun
+    threshold: float = THRESHOLD  # of the quiet Sun
     stara_depth: float = STARA_DEPTH  # below the surroundings, of the quiet Sun
     split: str = "none"
     connectivity: int = 4  # 4: sides touch; 8: corners touch too
-    min_pixels: int = 20  # of the doubled grid: 0.66 Mm2
+    min_pixels: int = MIN_PIXELS  # of the doubled grid: 0.66 Mm2
     umbra_level: float = 0.5  # of the quiet Sun: darker pixels of a feature are umbra
     max_gap: int = 4  # frames a pore may be lost for and still be the same
     reach_mm: float = 1.5  # farthest a pore moves in one cadence step: 2 km/s, twice what pores do

@@ -12,28 +12,10 @@ from processing.geometry import CeaGeometry
 from processing.limb_darkening import (
     DARK_CONTRAST,
     DEFAULT_LIMB_DARKENING,
-    LIMB_DARKENING,
-    PIERCE_SLAUGHTER_6206,
     LimbDarkeningLaw,
     grown,
     law_named,
-    limb_darkening,
 )
-
-__all__ = [
-    "DEFAULT_LEVEL",
-    "DEFAULT_LIMB_DARKENING",
-    "HISTOGRAM_BINS",
-    "LEVELS",
-    "LIMB_DARKENING",
-    "PIERCE_SLAUGHTER_6206",
-    "FlatFrame",
-    "LimbDarkeningLaw",
-    "flatten",
-    "limb_darkening",
-    "quiet_sun_level",
-    "remove_limb_darkening",
-]
 
 HISTOGRAM_BINS = 100
 LEVELS = ("density", "histogram")

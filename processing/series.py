@@ -17,10 +17,10 @@ from processing.errors import FitsError, FrameError, ParameterError
 from processing.fits import PatchFrame, read_key, read_patch_frame
 from processing.flags import FeatureFlag
 from processing.images import check_output, doubled_grid, read_plain_cards, replacing, write_plain
+from processing.limb_darkening import LIMB_DARKENING
 from processing.lineage import Node, build_lineage
 from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
 from processing.parameters import ChainParameters
-from processing.reduce import LIMB_DARKENING
 from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, slots_between
 from processing.track import DetectedFrame, link_series, series_breaks
 

@@ -15,7 +15,7 @@ import numpy as np
 from processing.errors import FrameError, ParameterError
 from processing.fits import segment_file_name
 from processing.geometry import CeaGeometry
-from processing.reduce import limb_darkening
+from processing.limb_darkening import limb_darkening
 from processing.synthetic_header import (
     CDELT,
     CRVAL2,

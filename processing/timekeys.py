@@ -38,14 +38,19 @@ def parse_t_rec(text: str) -> int:
     return int((moment - EPOCH).total_seconds())
 
 
+def tai_of(t_rec_s: int) -> datetime:
+    """The TAI moment (naive datetime) of TAI seconds since 1993-01-01."""
+    return EPOCH + timedelta(seconds=t_rec_s)
+
+
 def format_t_rec(t_rec_s: int) -> str:
     """T_REC in header notation of TAI seconds since 1993-01-01."""
-    return (EPOCH + timedelta(seconds=t_rec_s)).strftime("%Y.%m.%d_%H:%M:%S_TAI")
+    return tai_of(t_rec_s).strftime("%Y.%m.%d_%H:%M:%S_TAI")
 
 
 def compact_t_rec(t_rec_s: int) -> str:
     """T_REC as JSOC writes it in file names."""
-    return (EPOCH + timedelta(seconds=t_rec_s)).strftime("%Y%m%d_%H%M%S_TAI")
+    return tai_of(t_rec_s).strftime("%Y%m%d_%H%M%S_TAI")
 
 
 def utc_of(t_rec_s: int) -> datetime:
@@ -55,7 +60,7 @@ def utc_of(t_rec_s: int) -> datetime:
 
 def utcs_of(t_rec_s: Iterable[int]) -> list[datetime]:
     """`utc_of` for many moments, at the price of one."""
-    moments = [EPOCH + timedelta(seconds=seconds) for seconds in t_rec_s]
+    moments = [tai_of(seconds) for seconds in t_rec_s]
     return list(Time(moments, scale="tai").utc.to_datetime()) if moments else []
 
 

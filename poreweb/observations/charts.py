@@ -14,7 +14,7 @@ from poreweb.review.queries import STATES, review_events
 from poreweb.tracks.models import Run, Segmentation
 from processing.figures import EventMark, LightCurve, light_curves
 from processing.fits import SEGMENTS
-from processing.timekeys import CADENCE_S, EPOCH, format_t_rec, utcs_of
+from processing.timekeys import CADENCE_S, format_t_rec, tai_of, utcs_of
 
 
 def light_curve_rows(run: Run) -> list[dict[str, Any]]:
@@ -50,14 +50,14 @@ def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[rang
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
     for before, row in zip([None, *rows], rows, strict=False):
         if before and row["t_rec_s"] - before["t_rec_s"] > CADENCE_S:  # a None breaks the line
-            times.append(_tai(before["t_rec_s"] + CADENCE_S))
+            times.append(tai_of(before["t_rec_s"] + CADENCE_S))
             for values in columns.values():
                 values.append(None)
-        times.append(_tai(row["t_rec_s"]))
+        times.append(tai_of(row["t_rec_s"]))
         for name, values in columns.items():
             values.append(row[name])
     half = timedelta(seconds=CADENCE_S / 2)
-    shaded = [(_tai(missing[0]) - half, _tai(missing[-1]) + half) for missing in gaps]
+    shaded = [(tai_of(missing[0]) - half, tai_of(missing[-1]) + half) for missing in gaps]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
     marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows})
     figure: dict[str, Any] = json.loads(light_curves(curve, gaps=shaded, events=marks).to_json())
@@ -67,7 +67,7 @@ def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[rang
 def _marks(run: Run, t_rec_s: dict[int, int]) -> list[EventMark]:
     return [
         EventMark(
-            _tai(t_rec_s[event.index]),
+            tai_of(t_rec_s[event.index]),
             event.kind,
             STATES[event.state],
             f"{event.kind} in frame {event.index + 1}",
@@ -82,13 +82,9 @@ def previews(patch: Patch) -> list[tuple[str, str, str]]:
     """For each frame: TAI as the figure's axis has it, address of its thumbnail, T_REC."""
     frames = patch.frames.order_by("t_rec_s").values_list("pk", "t_rec_s")
     return [
-        (_tai(t_rec_s).isoformat(), reverse("observations:thumbnail", args=[patch.pk, pk]), format_t_rec(t_rec_s))
+        (tai_of(t_rec_s).isoformat(), reverse("observations:thumbnail", args=[patch.pk, pk]), format_t_rec(t_rec_s))
         for pk, t_rec_s in frames
     ]
-
-
-def _tai(t_rec_s: int) -> datetime:
-    return EPOCH + timedelta(seconds=t_rec_s)
 
 
 def missing_segments(patch: Patch) -> list[tuple[str, int]]:

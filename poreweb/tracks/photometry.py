@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from processing.limb_darkening import (
     fit_limb_darkening,
     join_curves,
 )
-from processing.timekeys import CADENCE_S, EPOCH
+from processing.timekeys import CADENCE_S, tai_of
 
 FEWEST_STEPS = 3  # of which a scatter is told
 
@@ -100,7 +99,7 @@ def _fit(curves: list[QuietCurve], law: str) -> LimbDarkeningFit | None:
 def _levels_figure(t_rec_s: np.ndarray, levels: np.ndarray) -> dict[str, Any]:
     """The levels over time; a value that is none breaks the line where slots are missing."""
     after = np.flatnonzero(np.diff(t_rec_s) > CADENCE_S) + 1
-    times = [_tai(slot) for slot in np.insert(t_rec_s, after, t_rec_s[after - 1] + CADENCE_S)]
+    times = [tai_of(slot) for slot in np.insert(t_rec_s, after, t_rec_s[after - 1] + CADENCE_S).tolist()]
     return _plain(quiet_sun_levels(times, np.insert(levels, after, np.nan).tolist()))
 
 
@@ -111,10 +110,6 @@ def _law_figure(fit: LimbDarkeningFit) -> dict[str, Any]:
         if trace["name"] == fit.law:
             trace["name"] = law_words(LIMB_DARKENING[fit.law])
     return figure
-
-
-def _tai(t_rec_s: int) -> datetime:
-    return EPOCH + timedelta(seconds=int(t_rec_s))
 
 
 def _plain(figure: go.Figure) -> dict[str, Any]:

@@ -9,15 +9,8 @@ from sunpy.coordinates import Helioprojective
 from sunpy.map.maputils import all_coordinates_from_map
 
 from processing.fits import PatchFrame
-from processing.limb_darkening import quiet_curve
-from processing.reduce import (
-    DEFAULT_LIMB_DARKENING,
-    LEVELS,
-    LIMB_DARKENING,
-    flatten,
-    quiet_sun_level,
-    remove_limb_darkening,
-)
+from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING, quiet_curve
+from processing.reduce import LEVELS, flatten, quiet_sun_level, remove_limb_darkening
 from tests.real_data import REAL_DATA, real_frame
 
 LIMB = pytest.mark.benchmark(group="limb darkening, 377 x 744")

@@ -10,8 +10,8 @@ from processing.chain import STAGES, process_frame
 from processing.errors import FrameError
 from processing.fits import PatchFrame
 from processing.flags import FeatureFlag
+from processing.limb_darkening import limb_darkening
 from processing.parameters import ChainParameters
-from processing.reduce import limb_darkening
 from tests.processing.drawing import GEOMETRY, SHAPE, START_S, draw, seen_by_hmi
 from tests.real_data import each_record, needs_real_data, real_frame
 

@@ -9,8 +9,8 @@ from scipy import ndimage, stats
 
 from processing.errors import FrameError, ParameterError
 from processing.geometry import CeaGeometry
-from processing.limb_darkening import LIMB_DARKENING
-from processing.reduce import HISTOGRAM_BINS, KERNEL, LEVELS, flatten, limb_darkening, quiet_sun_level
+from processing.limb_darkening import LIMB_DARKENING, limb_darkening
+from processing.reduce import HISTOGRAM_BINS, KERNEL, LEVELS, flatten, quiet_sun_level
 from processing.segment import label_pores
 from tests.real_data import REAL_DATA, needs_real_data, real_frame
 

@@ -3,18 +3,17 @@
 import math
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from processing import commands, series
 from processing.enhance import METHODS
 from processing.errors import ParameterError, PorewebError
 from processing.images import check_output, split_member
 from processing.limb_darkening import LIMB_DARKENING
-from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS
-from processing.parameters import ChainParameters
+from processing.parameters import OPPOSITE_POLARITY, ChainParameters
 from processing.reduce import LEVELS
 from processing.segment import SEGMENTATIONS, SPLITS
 from processing.timekeys import parse_t_rec
@@ -32,6 +31,9 @@ any continuum image, without a header:
 
 a whole series at once:
   python -m processing run FOLDER_WITH_SHARP_FILES OUT_FOLDER
+
+the features of a cube of label images, linked from frame to frame:
+  python -m processing track labels.npz --links links.csv
 
 Images are FITS (any HDU), .npy or .npz (file.npz[name] where it holds several arrays).
 python -m processing STEP --help lists the options of a step; docs/command-line.md has examples.
@@ -51,8 +53,24 @@ OPTIONS: dict[str, tuple[str, Iterable[Any] | None]] = {
     "umbra_level": ("of the quiet Sun; darker pixels of a feature are its umbra", None),
     "max_gap": ("frames a pore may be lost for", None),
     "reach_mm": ("farthest move in 12 minutes, Mm", None),
+    "link_bias": ("added to the log-odds of every link", None),
+    "opposite_polarity": ("whether features of opposite polarity are linked", OPPOSITE_POLARITY),
 }
 SEGMENT_OPTIONS = ("segmentation", "threshold", "stara_depth", "split", "min_pixels", "connectivity")
+
+
+TRACK_USAGE = """\
+%(prog)s [options] OUTPUT.json LABELS [LABELS ...]
+       %(prog)s [options] LABELS.npz --links LINKS.csv"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step does, how its options are added, and the function behind it, imported only when it is asked for."""
+
+    words: str
+    add_options: Callable[[ArgumentParser], None]
+    command: str  # module.function of this package
 
 
 class Parser(ArgumentParser):
@@ -123,36 +141,40 @@ def t_rec(text: str) -> int:
         raise ArgumentTypeError(str(problem)) from problem
 
 
-def build_parser() -> ArgumentParser:
-    """All steps and their options."""
+def build_parser(asked: Collection[str] | None = None) -> ArgumentParser:
+    """All steps and their options; only those steps' options whose names are among ``asked``, where it is given."""
     parser = Parser(
         prog="python -m processing", description=__doc__, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    for name, step in STEPS.items():
+        one = steps.add_parser(name, help=step.words, description=f"{step.words[0].upper()}{step.words[1:]}.")
+        if asked is None or name in asked:
+            step.add_options(one)
+    return parser
 
-    def step(name: str, command: Callable[..., str], words: str) -> ArgumentParser:
-        one = steps.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
-        one.set_defaults(command=command)
-        return one
 
-    reduce = step("reduce", commands.reduce, "continuum to contrast: limb darkening out, quiet Sun to 1.0")
+def _reduce(reduce: ArgumentParser) -> None:
     _in_and_out(reduce, "continuum image")
     reduce.add_argument("--sibling", type=existing_file, help="segment of the same record with the full header")
     _parameters(reduce, "limb_darkening", "quiet_sun")
 
-    enhance = step("enhance", commands.enhance, "sharpen any continuum image and double its sampling")
+
+def _enhance(enhance: ArgumentParser) -> None:
     _in_and_out(enhance, "continuum image in any unit; limb darkening should be removed")
     _method(enhance, [method for method in METHODS if method != "none"])
     _parameters(enhance, "iterations", "quiet_sun")
     _weights(enhance)
 
-    upscale = step("upscale", commands.upscale, "double the sampling of a field map or bitmap, without sharpening")
+
+def _upscale(upscale: ArgumentParser) -> None:
     _in_and_out(upscale, "Br, Bt, Bp, bitmap or any other image")
     upscale.add_argument(
         "--interpolation", choices=("cubic", "nearest"), help="(default: nearest for whole numbers, cubic otherwise)"
     )
 
-    segment = step("segment", commands.segment, "contrast to labels: every dark patch that is large enough")
+
+def _segment(segment: ArgumentParser) -> None:
     _in_and_out(segment, "contrast, enhanced or not")
     _parameters(segment, *SEGMENT_OPTIONS)
     _pixel_mm(segment, "(default: half of HMI's)")
@@ -161,11 +183,13 @@ def build_parser() -> ArgumentParser:
         help="image to write too: contrast above the limit, from which measure has the error of the area",
     )  # fmt: skip
 
-    measure = step("measure", commands.measure, "labels to a table with one row per feature")
+
+def _measure(measure: ArgumentParser) -> None:
+    from processing.commands import TABLE_FORMATS
+    from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS
+
     measure.add_argument("labels", type=existing_file)
-    measure.add_argument(
-        "output", type=new_file(*commands.TABLE_FORMATS), help=f"table, {' '.join(commands.TABLE_FORMATS)}"
-    )
+    measure.add_argument("output", type=new_file(*TABLE_FORMATS), help=f"table, {' '.join(TABLE_FORMATS)}")
     measure.add_argument("--contrast", type=existing_file, required=True, help="what the labels were made from")
     for name in (*FIELD_SEGMENTS, *ERROR_SEGMENTS):
         words = "standard deviation of it" if name in ERROR_SEGMENTS else "field map"
@@ -176,16 +200,35 @@ def build_parser() -> ArgumentParser:
     _parameters(measure, "umbra_level")
     _pixel_mm(measure, "positions are unknown then")
 
-    track = step("track", series.track, "labels of a series to tracks and events")
-    track.add_argument("output", type=new_file(".json"), help="tracks, links and events, .json")
-    track.add_argument("labels", type=existing_file, nargs="+", help="in any order: T_REC is in headers or names")
+
+def _track(track: ArgumentParser) -> None:
+    track.usage = TRACK_USAGE
+    track.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="tracks, links and events to write, .json, and label images in any order (T_REC is in headers or names); "
+        "or a cube of label images alone, .npz",
+    )  # fmt: skip
+    track.add_argument(
+        "--links", dest="output_links", type=new_file(".csv"), metavar="LINKS.csv",
+        help="table of the links to write, by frames from 0 and labels; needed for a cube",
+    )  # fmt: skip
+    track.add_argument(
+        "--geff", dest="output_geff", type=Path, metavar="OUTPUT.geff", help="graph of features and links to write"
+    )
     track.add_argument(
         "--features", type=existing_file, nargs="*", default=[], help="tables that measure wrote, for edges"
     )
-    _parameters(track, "max_gap", "reach_mm")
+    _parameters(track, "max_gap", "link_bias", "opposite_polarity")
+    reach = track.add_mutually_exclusive_group()
+    reach.add_argument(
+        "--reach-mm", type=float,
+        help=f"{OPTIONS['reach_mm'][0]} (default: {ChainParameters.reach_mm}, of a cube none)",
+    )  # fmt: skip
+    reach.add_argument("--reach", type=size, metavar="PIXELS", help="farthest move from one frame to the next, pixels")
     _times(track)
 
-    movie = step("movie", series.movie, "a series to a movie with outlines, T_REC and a scale bar")
+
+def _movie(movie: ArgumentParser) -> None:
     movie.add_argument("output", type=new_file(".mp4"), help=".mp4; what it was made of goes into .json beside it")
     movie.add_argument("--contrast", type=existing_file, nargs="+", required=True, help="frames, in any order")
     movie.add_argument("--labels", type=existing_file, nargs="*", default=[], help="their labels")
@@ -193,13 +236,26 @@ def build_parser() -> ArgumentParser:
     movie.add_argument("--title", default="Poreweb")
     _times(movie)
 
-    run = step("run", series.run, "the whole chain on a folder of SHARP files")
+
+def _run(run: ArgumentParser) -> None:
     run.add_argument("input", type=existing_folder, help="folder with the segments of one HARP")
     run.add_argument("output", type=Path, help="folder for contrast, labels, features, tracks and the movie")
     _method(run, METHODS, "--enhance")
     _parameters(run, *(item.name for item in fields(ChainParameters) if item.name != "enhance"))
     _weights(run)
-    return parser
+
+
+STEPS = {
+    "reduce": Step("continuum to contrast: limb darkening out, quiet Sun to 1.0", _reduce, "commands.reduce"),
+    "enhance": Step("sharpen any continuum image and double its sampling", _enhance, "commands.enhance"),
+    "upscale": Step("double the sampling of a field map or bitmap, without sharpening", _upscale, "commands.upscale"),
+    "segment": Step("contrast to labels: every dark patch that is large enough", _segment, "commands.segment"),
+    "measure": Step("labels to a table with one row per feature", _measure, "commands.measure"),
+    "track": Step("labels of a series to tracks and events, or to a table of links", _track, "series.track"),
+    "movie": Step("a series to a movie with outlines, T_REC and a scale bar", _movie, "series.movie"),
+    "run": Step("the whole chain on a folder of SHARP files", _run, "series.run"),
+}
+CUBE_COMMAND = "label_cube.track_cube"
 
 
 def _in_and_out(parser: ArgumentParser, words: str) -> None:
@@ -247,15 +303,58 @@ def _times(parser: ArgumentParser) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one step; 2 and a sentence on standard error when it cannot be done."""
-    options = vars(build_parser().parse_args(arguments))
-    command, _ = options.pop("command"), options.pop("step")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(asked=arguments)
+    parsed, rest = parser.parse_known_args(arguments)
+    options = vars(parsed)
+    step = options.pop("step")
+    if step == "track":  # argparse leaves files behind an option unread
+        options["files"] += [text for text in rest if not text.startswith("-")]
+        rest = [text for text in rest if text.startswith("-")]
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
+        command = _track_form(options) if step == "track" else STEPS[step].command
         _keep_inputs(options)
-        print(command(**options))
+        print(_function(command)(**options))
     except (PorewebError, OSError) as problem:
         print(f"{_sentence(problem).rstrip('.')}.", file=sys.stderr)
         return FAILED
     return 0
+
+
+def _function(command: str) -> Callable[..., str]:
+    """What a step calls, by the name of its module."""
+    module, _, name = command.partition(".")
+    found: Callable[..., str] = getattr(import_module(f"processing.{module}"), name)
+    return found
+
+
+def _track_form(options: dict[str, Any]) -> str:
+    """The command that the first file of ``track`` asks for; the files go where it takes them."""
+    first, *others = options.pop("files")
+    try:
+        if first.endswith(".npz"):
+            _for_cube(options, first, others)
+            return CUBE_COMMAND
+        options["output"] = new_file(".json")(first)
+        options["labels"] = [existing_file(text) for text in others]
+    except ArgumentTypeError as problem:
+        raise ParameterError(str(problem)) from problem
+    if not others:
+        raise ParameterError(f"{first} is what to write: name the label images behind it")
+    return STEPS["track"].command
+
+
+def _for_cube(options: dict[str, Any], cube: str, others: list[str]) -> None:
+    """Options of a series of files have no meaning for a cube."""
+    if others:
+        raise ParameterError(f"{cube} is a cube, tracked alone: what is {others[0]}?")
+    if options["output_links"] is None:
+        raise ParameterError(f"{cube} is a cube: name the table to write with --links")
+    if options.pop("features") or options.pop("begin") is not None:
+        raise ParameterError("--features and --begin are for label images one by one, not for a cube")
+    options["labels"] = existing_file(cube)
 
 
 def _keep_inputs(options: dict[str, Any]) -> None:

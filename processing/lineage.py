@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -15,11 +16,18 @@ EVENT_KINDS = ("merge", "split", "gap", "appear", "disappear")
 
 @dataclass(frozen=True)
 class Node:
-    """A feature as the lineage sees it: which frame (index in the series), and whether it touches the edge."""
+    """
+    A feature as the lineage sees it.
+
+    ``frame`` is its frame's index in the series, ``area`` in any unit, ``flux`` signed, in
+    any unit; both NaN where unknown. ``on_edge``: it touches the edge of the patch.
+    """
 
     id: int
     frame: int
     on_edge: bool = False
+    area: float = float("nan")
+    flux: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,20 @@ class Lineage:
 
 
 def build_lineage(
-    nodes: Sequence[Node], links: Iterable[Link], *, n_frames: int, breaks: Collection[int] = ()
+    nodes: Sequence[Node],
+    links: Iterable[Link],
+    *,
+    n_frames: int,
+    breaks: Collection[int] = (),
+    numbers: Mapping[int, int] | None = None,
 ) -> Lineage:
     """
     Cut the graph of links into tracks and name what happens at their ends.
 
     A track ends where links join or part. Tracks are numbered from 1 by their first
-    frame, then by their first feature's id, so that equal input gives equal numbers.
+    frame, then by their first feature's id, so that equal input gives equal numbers. With
+    ``numbers`` (first feature's id -> number) tracks that were numbered before keep their
+    numbers, whatever has come to them, and new ones count on from the highest.
     Appearing in the first frame, disappearing in the last, and both at the edge of the
     patch are not events: nothing is known of what was before or after. The same holds
     at ``breaks``: frames before which so much is missing that nothing can be linked.
@@ -76,8 +91,11 @@ def build_lineage(
     continued = set(next_of.values())
     heads = sorted((node for node in nodes if node.id not in continued), key=lambda node: (node.frame, node.id))
     lineage_of = _lineages(nodes, links)
+    known = numbers or {}
+    following = count(max(known.values(), default=0) + 1)
     tracks = []
-    for number, head in enumerate(heads, start=1):
+    for head in heads:
+        number = known.get(head.id) or next(following)
         ids = [head.id]
         while ids[-1] in next_of:
             ids.append(next_of[ids[-1]])

@@ -10,6 +10,8 @@ from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING
 from processing.reduce import DEFAULT_LEVEL, LEVELS
 from processing.segment import MIN_PIXELS, SEGMENTATIONS, SPLITS, STARA_DEPTH, THRESHOLD
 
+OPPOSITE_POLARITY = ("never", "free")
+
 
 @dataclass(frozen=True)
 class ChainParameters:
@@ -35,6 +37,8 @@ class ChainParameters:
     umbra_level: float = 0.5  # of the quiet Sun: darker pixels of a feature are umbra
     max_gap: int = 4  # frames a pore may be lost for and still be the same
     reach_mm: float = 1.5  # farthest a pore moves in one cadence step: 2 km/s, twice what pores do
+    link_bias: float = 0.0  # log-odds added to every link
+    opposite_polarity: str = "never"  # whether pores of opposite polarity are linked
 
     def __post_init__(self) -> None:
         _check_choice("limb_darkening", self.limb_darkening, LIMB_DARKENING)
@@ -51,6 +55,8 @@ class ChainParameters:
         _check_range("min_pixels", self.min_pixels, 1, 100_000)
         _check_range("max_gap", self.max_gap, 0, 20)
         _check_range("reach_mm", self.reach_mm, 0.1, 50)
+        _check_range("link_bias", self.link_bias, -5, 5)
+        _check_choice("opposite_polarity", self.opposite_polarity, OPPOSITE_POLARITY)
 
     @property
     def factor(self) -> int:

@@ -19,10 +19,11 @@ from processing.flags import FeatureFlag
 from processing.images import check_output, doubled_grid, read_plain_cards, replacing, write_plain
 from processing.limb_darkening import LIMB_DARKENING
 from processing.lineage import Node, build_lineage
+from processing.link_files import Noted, check_link_files, write_link_files
 from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
 from processing.parameters import ChainParameters
 from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, slots_between
-from processing.track import DetectedFrame, link_series, series_breaks
+from processing.track import DetectedFrame, Link, link_series, series_breaks
 
 Series = list[tuple[int, Path]]
 
@@ -31,24 +32,43 @@ def track(
     output: Path,
     labels: list[Path],
     max_gap: int = ChainParameters.max_gap,
-    reach_mm: float = ChainParameters.reach_mm,
+    reach_mm: float | None = None,
     features: Sequence[Path] = (),
     begin: int | None = None,
     pixel_mm: float | None = None,
+    reach: float | None = None,
+    link_bias: float = ChainParameters.link_bias,
+    opposite_polarity: str = ChainParameters.opposite_polarity,
+    output_links: Path | None = None,
+    output_geff: Path | None = None,
 ) -> str:
-    """Labels of a series to tracks, links and events; the tables that measure wrote tell what touches the edge."""
+    """
+    Labels of a series to tracks, links and events.
+
+    The tables that measure wrote tell what touches the edge, how dark it is and its
+    flux. The reach may be given in pixels (``reach``) in place of Mm.
+    """
     check_output(output, (".json",))
-    parameters = ChainParameters(max_gap=max_gap, reach_mm=reach_mm)
+    check_link_files(output_links, output_geff, inputs=[*labels, *features, output])
     series = in_time(labels, begin)
+    pixel_side_mm = _pixel_side(series[0][1], pixel_mm)
+    if reach is not None:
+        reach_mm = reach * pixel_side_mm
+    parameters = ChainParameters(
+        max_gap=max_gap,
+        reach_mm=ChainParameters.reach_mm if reach_mm is None else reach_mm,
+        link_bias=link_bias,
+        opposite_polarity=opposite_polarity,
+    )
     tables = {path: _read_features(path) for path in features}
     meta = {path: table.meta for path, table in tables.items()}
-    edges = {
-        t_rec_s: (np.asarray(tables[path]["flags"]) & FeatureFlag.ON_EDGE) > 0
-        for t_rec_s, path in in_time(features, begin, meta)
-    }
-    story = _lineage_of(_detected(series), edges, _pixel_side(series[0][1], pixel_mm), parameters)
+    measured = {t_rec_s: tables[path] for t_rec_s, path in in_time(features, begin, meta)}
+    noted = Noted()
+    detected = ((frame, np.arange(1, frame.ids.size + 1)) for frame in _detected(series, measured))
+    links, story = _lineage_of(noted.passing(detected), measured, pixel_side_mm, parameters)
     with replacing(output) as beside:
         beside.write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")
+        write_link_files(output_links, output_geff, noted.features(), links, pixel_mm=pixel_side_mm)
     return f"{output}: {len(story['tracks'])} tracks, {len(story['links'])} links, {len(story['events'])} events"
 
 
@@ -104,7 +124,15 @@ def run(input: Path, output: Path, weights: str | None = None, **options: Any) -
     if not contrast:
         raise FrameError(f"no frame in {input} could be processed: {left_out[0]}")
     story, film = output / "tracks.json", output / "movie.mp4"
-    words = track(story, labels, parameters.max_gap, parameters.reach_mm, features)
+    words = track(
+        story,
+        labels,
+        parameters.max_gap,
+        parameters.reach_mm,
+        features,
+        link_bias=parameters.link_bias,
+        opposite_polarity=parameters.opposite_polarity,
+    )
     movie(film, contrast, labels, story, title=f"HARP {harpnum}")
     rest = f"; left out: {'; '.join(left_out)}" if left_out else ""
     return f"{len(contrast)} frames in {output}; {words}; {film}{rest}"
@@ -194,8 +222,8 @@ def _read_features(path: Path) -> QTable:
     return table
 
 
-def _detected(series: Series) -> Iterator[DetectedFrame]:
-    """Label images as the tracker takes them; ids count on through the series."""
+def _detected(series: Series, measured: Mapping[int, QTable]) -> Iterator[DetectedFrame]:
+    """Label images as the tracker takes them, with what was measured; ids count on through the series."""
     n_before, shape = 0, None
     for t_rec_s, path in series:
         labels = read_labels(path).data
@@ -207,6 +235,9 @@ def _detected(series: Series) -> Iterator[DetectedFrame]:
         count = np.bincount(inside)
         if not count.all():
             raise FrameError(f"{path.name}: label {np.argmin(count > 0) + 1} has no pixel, but {count.size} has")
+        table = measured.get(t_rec_s)
+        if table is not None and len(table) != count.size:
+            raise FrameError(f"{format_t_rec(t_rec_s)} has {count.size} labels, its table has {len(table)} rows")
         yield DetectedFrame(
             t_rec_s,
             np.arange(n_before, n_before + count.size),
@@ -214,38 +245,56 @@ def _detected(series: Series) -> Iterator[DetectedFrame]:
             np.bincount(inside, weights=cols) / count,
             count,
             labels,
+            intensity=_column(table, "intensity_mean"),
+            flux=_column(table, "flux"),
         )
         n_before += count.size
 
 
+def _column(table: QTable | None, name: str) -> np.ndarray | None:
+    """Values of a column in its own unit, NaN where it has none; None where there is no such column."""
+    if table is None or name not in table.colnames:
+        return None
+    values = table[name]
+    return np.ma.filled(np.ma.asarray(getattr(values, "value", values), np.float64), np.nan)
+
+
 def _lineage_of(
-    frames: Iterable[DetectedFrame], edges: dict[int, np.ndarray], pixel_side_mm: float, parameters: ChainParameters
-) -> dict[str, Any]:
-    """Features (id, T_REC seconds, label), links, tracks and events, in plain values."""
+    frames: Iterable[DetectedFrame],
+    measured: Mapping[int, QTable],
+    pixel_side_mm: float,
+    parameters: ChainParameters,
+) -> tuple[list[Link], dict[str, Any]]:
+    """The links; and features (id, T_REC seconds, label), links, tracks and events, in plain values."""
     features: list[dict[str, int]] = []
     nodes: list[Node] = []
     times: list[int] = []
 
     def noted() -> Iterator[DetectedFrame]:
         for frame in frames:
-            on_edge = edges.get(frame.t_rec_s)
-            if on_edge is None:
+            if frame.t_rec_s in measured:
+                on_edge = (np.asarray(measured[frame.t_rec_s]["flags"]) & FeatureFlag.ON_EDGE) > 0
+            else:
                 on_edge = _on_border(frame.labels, frame.ids.size)
-            if on_edge.size != frame.ids.size:
-                when = format_t_rec(frame.t_rec_s)
-                raise FrameError(f"{when} has {frame.ids.size} labels, its table has {on_edge.size} rows")
             for label, feature_id in enumerate(frame.ids.tolist(), start=1):
                 features.append({"id": feature_id, "t_rec_s": frame.t_rec_s, "label": label})
                 nodes.append(Node(feature_id, len(times), bool(on_edge[label - 1])))
             times.append(frame.t_rec_s)
             yield frame
 
-    links = link_series(noted(), pixel_side_mm=pixel_side_mm, reach_mm=parameters.reach_mm, max_gap=parameters.max_gap)
+    linked = link_series(
+        noted(),
+        pixel_side_mm=pixel_side_mm,
+        reach_mm=parameters.reach_mm,
+        max_gap=parameters.max_gap,
+        link_bias=parameters.link_bias,
+        opposite_polarity=parameters.opposite_polarity,
+    )
     breaks = series_breaks(times, max_gap=parameters.max_gap)
-    lineage = build_lineage(nodes, links, n_frames=len(times), breaks=breaks)
-    return {
+    lineage = build_lineage(nodes, linked.links, n_frames=len(times), breaks=breaks)
+    return linked.links, {
         "features": features,
-        "links": [asdict(link) for link in links],
+        "links": [asdict(link) for link in linked.links],
         "tracks": [asdict(item) for item in lineage.tracks],
         "events": [asdict(item) for item in lineage.events],
     }

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Max, Min, OuterRef, Prefetch, Subquery
 
 from poreweb.observations.models import Frame, Patch
-from poreweb.review.queries import PENDING, REVIEW_KINDS, with_state
+from poreweb.review.queries import PENDING, asked_about, with_state
 from poreweb.tracks.models import Event, Run
 from poreweb.tracks.progress import Progress, progress_of
 from processing.timekeys import CADENCE_S, format_t_rec
@@ -64,5 +64,5 @@ def patch_rows(user: User) -> list[PatchRow]:
 
 def _to_judge(runs: list[Run]) -> dict[int, int]:
     """Key of each run -> events that nobody has judged."""
-    events = with_state(Event.objects.filter(run__in=runs, kind__in=REVIEW_KINDS)).filter(state=PENDING)
+    events = with_state(Event.objects.filter(asked_about(), run__in=runs)).filter(state=PENDING)
     return dict(events.order_by().values_list("run").annotate(n=Count("pk")))

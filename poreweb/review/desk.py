@@ -8,11 +8,13 @@ from django.db.models import Q
 from django.urls import reverse
 
 from poreweb.tracks.jobs import pixel_side_mm
-from poreweb.tracks.models import Event, Feature, Link, Segmentation
+from poreweb.tracks.models import Alternative, Event, Feature, Link, Segmentation
 
 FRAMES_BEFORE = FRAMES_AFTER = 3
 # What the cut-out shows on each side of the event's own pores.
 MARGIN_MM = 5.0
+# What a table of links names of the features that they join.
+ENDS = ("earlier__track", "later__track", "earlier__segmentation", "later__segmentation")
 
 
 def event_frames(event: Event) -> dict[str, Any]:
@@ -67,8 +69,15 @@ def _layer_url(event: Event, item: Segmentation, key: str) -> str:
 def event_links(event: Event) -> list[Link]:
     """The links that make the event, cheapest first."""
     ends = Q(later__in=event.children.all()) & Q(earlier__in=event.parents.all())
-    links = Link.objects.filter(ends, run=event.run).select_related("earlier__track", "later__track")
+    links = Link.objects.filter(ends, run=event.run).select_related(*ENDS)
     return list(links.order_by("cost"))
+
+
+def event_alternatives(event: Event) -> list[Alternative]:
+    """What its parents might have become, and its children come from, instead; cheapest first."""
+    parents, children = ([feature.pk for feature in side.all()] for side in (event.parents, event.children))
+    links = Alternative.objects.filter(Q(earlier__in=parents) | Q(later__in=children), run=event.run)
+    return list(links.select_related(*ENDS).order_by("cost", "pk"))
 
 
 def event_words(event: Event) -> str:

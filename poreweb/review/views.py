@@ -1,20 +1,20 @@
 """HTTP in, HTTP out: events and verdicts."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
-from django.http import HttpResponse, QueryDict
+from django.db.models import Count
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.http import Request, get_visible, may_write, must_write
 from poreweb.review import actions
-from poreweb.review.desk import event_frames, event_links, event_words, rejection_words
+from poreweb.review.desk import event_alternatives, event_frames, event_links, event_words, rejection_words
 from poreweb.review.forms import VerdictForm
-from poreweb.review.queries import PENDING, REVIEW_KINDS, STATES, with_state
+from poreweb.review.queries import PENDING, STATES, events_to_review, with_state
+from poreweb.review.queue import ORDERS, Queue
 from poreweb.tracks.models import Event, Run
 from processing.lineage import EVENT_KINDS
 from processing.timekeys import format_t_rec
@@ -24,32 +24,62 @@ PER_PAGE = 50
 
 @require_GET
 def events(request: Request, run_id: int) -> HttpResponse:
-    """The run's events, filtered by kind and state; each filter is an address."""
+    """The run's events, most uncertain first; filters and order are in the address."""
     run = get_visible(Run.objects.select_related("patch"), request.user, run_id)
-    chosen = _filtered(run, request.GET)
-    counts = with_state(run.events.all()).values_list("kind", "state").annotate(n=Count("pk")).order_by()
-    total = sum(n for kind, _, n in counts if kind in REVIEW_KINDS)
-    judged = sum(n for kind, state, n in counts if kind in REVIEW_KINDS and state != PENDING)
+    queue = Queue.of(request.GET)
+    listed = queue.events(run).prefetch_related("parents__track", "children__track")
+    judged = _numbers(events_to_review(run), "state")
+    page = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
     times = run.segmentations.values_list("index", "frame__t_rec_s")
     context = {
         "run": run,
-        "page": Paginator(chosen.prefetch_related("parents__track", "children__track"), PER_PAGE).get_page(
-            request.GET.get("page")
-        ),
-        "kinds": [(kind, sum(n for k, _, n in counts if k == kind)) for kind in EVENT_KINDS],
-        "states": [
-            (state, label, sum(n for kind, s, n in counts if s == state and kind in REVIEW_KINDS))
-            for state, label in STATES.items()
-        ],
+        "queue": queue,
+        "page": page,
+        "before": queue.query(page=page.number - 1) if page.has_previous() else "",
+        "after": queue.query(page=page.number + 1) if page.has_next() else "",
+        "filtered": queue.kind or queue.state or queue.above is not None,
+        "surer_too": "" if queue.above is None else queue.but(above=None).query() or "?",
+        "has_probabilities": run.events.filter(probability__isnull=False).exists(),
+        "words": queue.words(run),
         "last_judged": _last_judged(request),
-        "filter_query": _filter_query(_asked_kind(request)),
-        "kind": request.GET.get("kind", ""),
-        "state": request.GET.get("state", ""),
-        "total": total,
-        "judged": judged,
+        "filter_query": queue.but(state="").query(),
+        "total": sum(judged.values()),
+        "judged": sum(judged.values()) - judged.get(PENDING, 0),
         "t_rec": {index: format_t_rec(t_rec_s) for index, t_rec_s in times},
+        **_chips(run, queue),
     }
     return render(request, "review/events.html", context)
+
+
+def _numbers(events: Any, column: str) -> dict[str, int]:
+    """How many events there are of each value of a column."""
+    return dict(events.order_by().values_list(column).annotate(n=Count("pk")))
+
+
+def _chips(run: Run, queue: Queue) -> dict[str, list[tuple[str, str, bool]]]:
+    """The choices of each filter: words with the number of events they lead to, address, whether chosen."""
+    any_state = queue.but(state="")
+    every_kind = with_state(run.events.filter(queue.unsure()))
+    of_kind = _numbers(every_kind.filter(state=queue.state) if queue.state else every_kind, "kind")
+    of_kind[""] = queue.but(kind="").events(run).count()
+    of_state = _numbers(any_state.events(run), "state")
+    kinds = {"": "to review", **{kind: kind for kind in EVENT_KINDS}}
+    return {
+        "kinds": [
+            (f"{words} {of_kind.get(kind, 0)}", queue.but(kind=kind).query() or "?", kind == queue.kind)
+            for kind, words in kinds.items()
+        ],
+        "states": [
+            ("any state", any_state.query() or "?", not queue.state),
+            *(
+                (f"{words} {of_state.get(state, 0)}", queue.but(state=state).query(), state == queue.state)
+                for state, words in STATES.items()
+            ),
+        ],
+        "orders": [
+            (words, queue.but(order=order).query() or "?", order == queue.order) for order, words in ORDERS.items()
+        ],
+    }
 
 
 @require_GET
@@ -64,18 +94,17 @@ def give_verdict(request: Request, pk: int) -> HttpResponse:
     """Store a verdict, or take one's own back, and go on to the next event that waits."""
     event = get_visible(_events(), request.user, pk)
     must_write(request.user, event.run.patch.team)
+    queue = _desk_queue(request)
     if "withdraw" in request.POST:
         actions.undo(event, request.user)
-        return redirect(f"{event.get_absolute_url()}{_filter_query(_asked_kind(request))}")
+        return redirect(f"{event.get_absolute_url()}{queue.query()}")
     form = VerdictForm(request.POST, auto_id=False)
     if not form.is_valid():
         return _render_event(request, event, form)
     actions.give_verdict(event, request.user, **form.cleaned_data)
-    kind = _asked_kind(request)
-    following = _neighbours(event, kind)["next_pending"]
-    if following is None:
-        return redirect(f"{reverse('review:events', args=[event.run_id])}{_filter_query(kind, judged=event.pk)}")
-    return redirect(f"{following.get_absolute_url()}{_filter_query(kind, judged=event.pk)}")
+    following = queue.around(event)["next_pending"]
+    url = following.get_absolute_url() if following else reverse("review:events", args=[event.run_id])
+    return redirect(f"{url}{queue.query(judged=event.pk)}")
 
 
 def _events() -> Any:
@@ -85,7 +114,7 @@ def _events() -> Any:
 
 
 def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResponse:
-    kind = _asked_kind(request)
+    queue = _desk_queue(request)
     mine = event.verdicts.filter(reviewer=request.user).first()
     links = event_links(event)
     context = {
@@ -95,14 +124,15 @@ def _render_event(request: Request, event: Event, form: VerdictForm) -> HttpResp
         "words": event_words(event),
         "strip": event_frames(event),
         "links": links,
+        "alternatives": event_alternatives(event),
         "history": event.history.select_related("reviewer"),
         "mine": mine,
         "note": form["note"].value() or (mine.note if mine else ""),
         "can_write": may_write(request.user, event.run.patch.team),
         "last_judged": _last_judged(request),
         "consequence": rejection_words(event, links),
-        "filter_query": _filter_query(kind),
-        **_neighbours(event, kind),
+        "filter_query": queue.query(),
+        **queue.around(event),
     }
     return render(request, "review/event.html", context)
 
@@ -116,34 +146,10 @@ def _last_judged(request: Request) -> Event | None:
     return event
 
 
-def _asked_kind(request: Request) -> str:
-    """The kind of events that the reviewer works through; empty for all that people judge."""
-    kind = request.GET.get("kind", "")
-    return kind if kind in EVENT_KINDS else ""
+def _desk_queue(request: Request) -> Queue:
+    """
+    The events that the reviewer works through.
 
-
-def _filter_query(kind: str, **more: int) -> str:
-    """The query that keeps the filter in the next address."""
-    known = {"kind": kind, **more} if kind else more
-    return f"?{urlencode(known)}" if known else ""
-
-
-def _neighbours(event: Event, kind: str) -> dict[str, Event | None]:
-    """Among the events of that kind: those before and after in time, and the next that nobody has judged."""
-    kinds = (kind,) if kind else REVIEW_KINDS
-    others = with_state(Event.objects.filter(run=event.run, kind__in=kinds).exclude(pk=event.pk))
-    after = Q(index__gt=event.index) | Q(index=event.index, pk__gt=event.pk)
-    pending = others.filter(state=PENDING)
-    return {
-        "next": others.filter(after).order_by("index", "pk").first(),
-        "previous": others.exclude(after).order_by("index", "pk").last(),
-        "next_pending": pending.filter(after).order_by("index", "pk").first()
-        or pending.order_by("index", "pk").first(),
-    }
-
-
-def _filtered(run: Run, query: QueryDict) -> Any:
-    chosen = with_state(run.events.all()).order_by("index", "pk")
-    kind, state = query.get("kind", ""), query.get("state", "")
-    chosen = chosen.filter(kind=kind) if kind in EVENT_KINDS else chosen.filter(kind__in=REVIEW_KINDS)
-    return chosen.filter(state=state) if state in STATES else chosen
+    Of any state: what has just been judged is still the one before.
+    """
+    return Queue.of(request.GET).but(state="")

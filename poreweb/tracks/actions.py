@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -19,12 +20,13 @@ from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
 from poreweb.tracks.signals import run_done
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
+from processing.certainty import Certainty
 from processing.chain import FrameResult
 from processing.errors import ParameterError
 from processing.lineage import Lineage, Node
 from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS
 from processing.parameters import ChainParameters
-from processing.track import Link as LinkOf
+from processing.track import Linked
 
 # A run whose failed frames are more than this share is not to be trusted as a series.
 MAX_FAILED_SHARE = 0.2
@@ -124,12 +126,18 @@ def mark_failed(batch: Batch, segmentation: Segmentation, reason: str) -> None:
 
 @transaction.atomic
 def store_lineage(
-    batch: Batch, links: list[LinkOf], lineage: Lineage, *, frame_indices: list[int], nodes: list[Node]
+    batch: Batch,
+    linked: Linked,
+    lineage: Lineage,
+    certainties: Sequence[Certainty],
+    *,
+    frame_indices: list[int],
+    nodes: list[Node],
 ) -> None:
-    """Replace the run's links, tracks and events, if the tracking is still this worker's."""
+    """Replace the run's links, alternatives, tracks and events, if the tracking is still this worker's."""
     must_hold(batch)
-    rows.save_lineage(batch.run, links, lineage, frame_indices, nodes)
-    write_log(batch.run, f"{len(lineage.tracks)} tracks, {len(links)} links and {len(lineage.events)} events.")
+    rows.save_lineage(batch.run, linked, lineage, certainties, frame_indices, nodes)
+    write_log(batch.run, f"{len(lineage.tracks)} tracks, {len(linked.links)} links and {len(lineage.events)} events.")
 
 
 def advance(run: Run) -> None:

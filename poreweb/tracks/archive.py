@@ -38,12 +38,17 @@ def _array(run: Run, name: str, shape: tuple[int, int, int] | None = None) -> za
             compressors=_COMPRESSOR,
         )
     except ContainsArrayError:  # another batch of the run was first
-        return zarr.open_array(store, mode="r+")
+        array = zarr.open_array(store, mode="r+")
+    if array.shape[0] < shape[0]:  # frames were added to the run; what is there stays as it is
+        array.resize((shape[0], *array.shape[1:]))
+    return array
 
 
 def write_maps(run: Run, index: int, n_frames: int, *, contrast: np.ndarray, labels: np.ndarray) -> None:
     """
     Store the maps (ny, nx) of the run's frame ``index``; a second time overwrites with the same.
+
+    The arrays grow to ``n_frames`` if they are of fewer; they never shrink.
 
     Raises
     ------

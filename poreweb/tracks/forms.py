@@ -9,7 +9,7 @@ from django.conf import settings
 from processing.enhance import METHODS
 from processing.errors import ParameterError
 from processing.limb_darkening import LIMB_DARKENING, LimbDarkeningLaw
-from processing.parameters import ChainParameters
+from processing.parameters import OPPOSITE_POLARITY, ChainParameters
 from processing.reduce import LEVELS
 from processing.segment import SEGMENTATIONS, SPLITS
 
@@ -28,6 +28,8 @@ LABELS = {
     "umbra_level": "Umbra below",
     "max_gap": "Longest gap",
     "reach_mm": "Reach",
+    "link_bias": "Readiness to link",
+    "opposite_polarity": "Opposite polarities",
 }
 UNITS = {
     "iterations": "of Richardson-Lucy",
@@ -37,6 +39,15 @@ UNITS = {
     "umbra_level": "of the quiet Sun",
     "max_gap": "frames",
     "reach_mm": "Mm per 12 min",
+    "link_bias": "log-odds",
+}
+# What a unit does not say, for whoever chooses.
+HELP = {
+    "max_gap": "a pore that is lost for longer, or whose frames are missing for longer, comes back as another one",
+    "reach_mm": "the farthest a pore moves, the motion of the whole frame taken out; beyond it, links are considered"
+    " only where the masks overlap",
+    "link_bias": "added to every link, −5 to 5; above 0 links more readily, below 0 less",
+    "opposite_polarity": "whether a link may join pores whose flux differs in sign",
 }
 GROUPS = {
     "Reduce": ("limb_darkening", "quiet_sun"),
@@ -44,7 +55,7 @@ GROUPS = {
     "Find and measure": (
         "segmentation", "threshold", "stara_depth", "split", "connectivity", "min_pixels", "umbra_level",
     ),
-    "Track": ("max_gap", "reach_mm"),
+    "Track": ("max_gap", "reach_mm", "link_bias", "opposite_polarity"),
 }  # fmt: skip
 # A parameter that only one choice of another one reads.
 USED_WHEN = {
@@ -62,6 +73,8 @@ WORDS = {
     "none": "none",
     "stara": "STARA",
     "watershed": "split by watershed",
+    "never": "never linked",
+    "free": "linked like any others",
 }
 
 
@@ -83,6 +96,7 @@ CHOICES: dict[str, list[tuple[Any, str]]] = {
     "segmentation": _choices(SEGMENTATIONS),
     "split": _choices(SPLITS),
     "connectivity": [(4, "4 (sides)"), (8, "8 (corners too)")],
+    "opposite_polarity": _choices(OPPOSITE_POLARITY),
 }
 
 
@@ -106,6 +120,8 @@ class RunForm(forms.Form):
     umbra_level = _hundredths()
     max_gap = forms.IntegerField()
     reach_mm = forms.FloatField(widget=forms.NumberInput(attrs={"step": "0.1"}))
+    link_bias = forms.FloatField(widget=forms.NumberInput(attrs={"step": "0.1"}))
+    opposite_polarity = forms.ChoiceField(choices=CHOICES["opposite_polarity"])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Fill in the defaults, labels and units."""
@@ -116,7 +132,7 @@ class RunForm(forms.Form):
         self.fields["enhance"].choices = offered  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.label = LABELS[name]
-            field.help_text = UNITS.get(name, "")
+            field.help_text = "; ".join(words[name] for words in (UNITS, HELP) if name in words)
             if name in USED_WHEN:  # static/js/run-form.js makes it quiet when it is not
                 field.widget.attrs["data-used-when"] = "=".join(USED_WHEN[name])
 

@@ -6,6 +6,7 @@ from poreweb.observations.archive import read_frame
 from poreweb.tracks import actions, archive, rows
 from poreweb.tracks.models import Batch, Run, Segmentation
 from poreweb.work.tasks import holds, perform
+from processing.certainty import weigh_events
 from processing.chain import process_frame
 from processing.errors import FitsError, FrameError, ParameterError
 from processing.lineage import build_lineage
@@ -45,24 +46,27 @@ def process_segmentation(batch: Batch, segmentation: Segmentation, n_frames: int
 
 
 def track_run(batch: Batch) -> None:
-    """Link the features of all frames, and cut the links into tracks and events."""
+    """Link the features of all frames, cut the links into tracks and events, and weigh how sure these are."""
     run = batch.run
     parameters = run.chain_parameters
     done = rows.processed(run)
     if not done:
         raise FrameError("no frame was measured, so there is nothing to track")
-    links = link_series(
+    linked = link_series(
         rows.detected_frames(run),
         pixel_side_mm=pixel_side_mm(run, done[0]),
         reach_mm=parameters.reach_mm,
         max_gap=parameters.max_gap,
+        link_bias=parameters.link_bias,
+        opposite_polarity=parameters.opposite_polarity,
     )
     nodes, frame_indices = rows.nodes_of(run)
     breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
-    lineage = build_lineage(nodes, links, n_frames=len(frame_indices), breaks=breaks)
+    lineage = build_lineage(nodes, linked.links, n_frames=len(frame_indices), breaks=breaks)
+    certainties = weigh_events(lineage, nodes, linked)
     if holds(batch):
         archive.write_statistics(run)
-    actions.store_lineage(batch, links, lineage, frame_indices=frame_indices, nodes=nodes)
+    actions.store_lineage(batch, linked, lineage, certainties, frame_indices=frame_indices, nodes=nodes)
 
 
 def pixel_side_mm(run: Run, segmentation: Segmentation) -> float:

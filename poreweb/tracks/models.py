@@ -1,5 +1,6 @@
 """What the machine found. Written only by jobs; a rerun makes new rows, nothing is overwritten."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
@@ -39,6 +40,8 @@ class Run(models.Model):
     code_version = models.CharField(max_length=60)
     input_hash = models.CharField("SHA-256 over the input files and parameters", max_length=64, blank=True)
     sparkline = models.TextField("total area over the frames, as points of an SVG polyline", blank=True)
+    # each with first (index), n_frames, code_version, by, at (ISO 8601) and highest_track (number given until then)
+    extensions: Any = models.JSONField("frames that were added after it was done", default=list, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING, db_index=True)
     error = models.TextField(blank=True)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
@@ -62,6 +65,18 @@ class Run(models.Model):
     def chain_parameters(self) -> ChainParameters:
         """The parameters as the science code takes them."""
         return ChainParameters.from_dict(self.parameters)
+
+    @property
+    def n_tracked(self) -> int:
+        """How many of its frames, from the first on, have been tracked."""
+        tracked = self.batches.filter(kind=Batch.Kind.TRACK, state=Task.State.DONE)
+        last: int | None = tracked.aggregate(last=models.Max("last"))["last"]
+        return 0 if last is None else last + 1
+
+    @property
+    def extended_at(self) -> datetime | None:
+        """When frames were last added to it; what was made of it before lacks them."""
+        return datetime.fromisoformat(self.extensions[-1]["at"]) if self.extensions else None
 
 
 class RunLog(models.Model):
@@ -225,24 +240,33 @@ class Feature(models.Model):
         return bool(self.flags & FeatureFlag.ON_EDGE)
 
 
-class Link(models.Model):
-    """One edge of the lineage, from a feature to one in a later frame."""
+class CandidateLink(models.Model):
+    """A possible edge of the lineage, from a feature to one in a later frame, as `processing.track.Link`."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="links")
-    earlier = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="links_out")
-    later = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="links_in")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="%(class)ss")
+    earlier = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="%(class)ss_out")
+    later = models.ForeignKey(Feature, on_delete=models.CASCADE, related_name="%(class)ss_in")
     cost = models.FloatField()
     overlap = models.FloatField("shared pixels over the smaller area")
     distance_mm = models.FloatField()
     skipped = models.PositiveSmallIntegerField("frames held between the two", default=0)
-    probability = models.FloatField("not known to this tracker", null=True)
+    probability = models.FloatField("that it is right; NULL in runs from before it was computed", null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["earlier", "later"], name="one_link_per_pair")]
+        abstract = True
+        constraints = [models.UniqueConstraint(fields=["earlier", "later"], name="one_%(class)s_per_pair")]
         ordering = ["run", "pk"]
 
     def __str__(self) -> str:
         return f"{self.earlier_id} to {self.later_id}"
+
+
+class Link(CandidateLink):
+    """One edge of the lineage."""
+
+
+class Alternative(CandidateLink):
+    """A likely link that was not chosen, kept for the people who judge what was."""
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -270,6 +294,12 @@ class Event(models.Model):
     index = models.PositiveIntegerField("frame at which it is seen")
     parents = models.ManyToManyField(Feature, related_name="ending_events")
     children = models.ManyToManyField(Feature, related_name="starting_events")
+    # as `processing.certainty.Certainty`; NULL and empty in runs from before it was computed
+    probability = models.FloatField("that the event is as it stands", null=True)
+    runner_up = models.TextField("next best reading, in words", blank=True)
+    runner_up_probability = models.FloatField(null=True)
+    margin = models.FloatField("how much dearer the runner-up is, in the units of a link's cost", null=True)
+    reasons = models.TextField("what speaks for and against it, one sentence", blank=True)
 
     objects = EventQuerySet.as_manager()
 

@@ -1,17 +1,21 @@
 """Between the science code's tables and this app's rows."""
 
-from collections.abc import Iterator
-from typing import Any
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from astropy.table import QTable
 from django.db.models import Sum
 
 from poreweb.tracks import archive
-from poreweb.tracks.models import Event, Feature, Link, Run, Segmentation, Track
+from poreweb.tracks.models import Alternative, CandidateLink, Event, Feature, Link, Run, Segmentation, Track
+from processing.certainty import Certainty
 from processing.lineage import Lineage, Node
-from processing.track import DetectedFrame
+from processing.track import DetectedFrame, Linked
 from processing.track import Link as LinkOf
+
+AnyLink = TypeVar("AnyLink", bound=CandidateLink)
 
 # Column of the feature table -> field of the row; units are in the field's name.
 COLUMNS = {
@@ -39,17 +43,13 @@ def feature_rows(segmentation: Segmentation, table: QTable) -> list[Feature]:
 
 def detected_frames(run: Run) -> Iterator[DetectedFrame]:
     """The features of every frame that was processed, in order of T_REC."""
+    fields = ("pk", "row", "col", "area_px", "intensity_mean", "flux_mx")
     for segmentation in processed(run):
-        found = list(segmentation.features.order_by("label").values_list("pk", "row", "col", "area_px"))
-        ids, row, col, area = (np.array(column) for column in zip(*found, strict=True)) if found else (np.zeros(0),) * 4
-        yield DetectedFrame(
-            segmentation.frame.t_rec_s,
-            ids.astype(np.int64),
-            row,
-            col,
-            area,
-            archive.read_labels(run, segmentation.index),
-        )
+        found = list(segmentation.features.order_by("label").values_list(*fields))
+        # NULL becomes NaN; keys are exact in a double up to 2**53
+        ids, row, col, area, intensity, flux = np.array(found, float).reshape(-1, len(fields)).T
+        labels = archive.read_labels(run, segmentation.index)
+        yield DetectedFrame(segmentation.frame.t_rec_s, ids.astype(np.int64), row, col, area, labels, intensity, flux)
 
 
 def processed(run: Run) -> list[Segmentation]:
@@ -74,30 +74,39 @@ def nodes_of(run: Run) -> tuple[list[Node], list[int]]:
     place = {segmentation.index: k for k, segmentation in enumerate(processed(run))}
     features = Feature.objects.filter(segmentation__run=run).order_by("segmentation__index", "label")
     nodes = [
-        Node(feature.pk, place[feature.segmentation.index], feature.on_edge)
-        for feature in features.select_related("segmentation").only("flags", "segmentation__index")
+        Node(
+            feature.pk,
+            place[feature.segmentation.index],
+            feature.on_edge,
+            feature.area_mm2,
+            math.nan if feature.flux_mx is None else feature.flux_mx,
+        )
+        for feature in features.select_related("segmentation").only(
+            "flags", "area_mm2", "flux_mx", "segmentation__index"
+        )
     ]
     return nodes, list(place)
 
 
 def links_of(run: Run) -> list[LinkOf]:
     """The run's links as the science code takes them."""
-    rows = run.links.values_list("earlier_id", "later_id", "cost", "overlap", "distance_mm", "skipped")
+    rows = run.links.values_list("earlier_id", "later_id", "cost", "overlap", "distance_mm", "skipped", "probability")
     return [LinkOf(*row) for row in rows]
 
 
-def save_lineage(run: Run, links: list[LinkOf], lineage: Lineage, frame_indices: list[int], nodes: list[Node]) -> None:
-    """Replace the run's links, tracks and events. Call within a transaction."""
-    for stale in (run.links, run.events, run.tracks):
+def save_lineage(
+    run: Run,
+    linked: Linked,
+    lineage: Lineage,
+    certainties: Sequence[Certainty],
+    frame_indices: list[int],
+    nodes: list[Node],
+) -> None:
+    """Replace the run's links, alternatives, tracks and events. Call within a transaction."""
+    for stale in (run.links, run.alternatives, run.events, run.tracks):
         stale.all().delete()
-    Link.objects.bulk_create(
-        (
-            Link(run=run, earlier_id=link.earlier, later_id=link.later, cost=link.cost, overlap=link.overlap,
-                 distance_mm=link.distance_mm, skipped=link.skipped)
-            for link in links
-        ),
-        batch_size=500,
-    )  # fmt: skip
+    Link.objects.bulk_create(_link_rows(Link, run, linked.links), batch_size=500)
+    Alternative.objects.bulk_create(_link_rows(Alternative, run, linked.rejected), batch_size=500)
     index_of = {node.id: frame_indices[node.frame] for node in nodes}
     tracks = Track.objects.bulk_create(
         [
@@ -112,10 +121,30 @@ def save_lineage(run: Run, links: list[LinkOf], lineage: Lineage, frame_indices:
         for start in range(0, len(track.ids), 500):
             Feature.objects.filter(pk__in=track.ids[start : start + 500]).update(track=row)
     events = Event.objects.bulk_create(
-        [Event(run=run, kind=event.kind, index=frame_indices[event.frame]) for event in lineage.events], batch_size=500
-    )
+        [
+            Event(run=run, kind=event.kind, index=frame_indices[event.frame], runner_up=certainty.runner_up,
+                  reasons=certainty.reasons, **_known(certainty))
+            for event, certainty in zip(lineage.events, certainties, strict=True)
+        ],
+        batch_size=500,
+    )  # fmt: skip
     for through, ends in ((Event.parents.through, "parents"), (Event.children.through, "children")):
         _save_ends(through, events, [getattr(event, ends) for event in lineage.events])
+
+
+def _link_rows(model: type[AnyLink], run: Run, links: Iterable[LinkOf]) -> list[AnyLink]:
+    """Unsaved links or alternatives."""
+    return [
+        model(run=run, earlier_id=link.earlier, later_id=link.later, cost=link.cost, overlap=link.overlap,
+              distance_mm=link.distance_mm, skipped=link.skipped, probability=link.probability)
+        for link in links
+    ]  # fmt: skip
+
+
+def _known(certainty: Certainty) -> dict[str, float | None]:
+    """Its numbers; what is not finite, since nothing competes with the event, becomes NULL."""
+    numbers = {name: getattr(certainty, name) for name in ("probability", "runner_up_probability", "margin")}
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
 def _save_ends(through: Any, events: list[Event], ends: list[tuple[int, ...]]) -> None:

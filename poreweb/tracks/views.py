@@ -9,7 +9,7 @@ from poreweb.exports.models import Export
 from poreweb.http import Request, get_visible, may_write, must_write
 from poreweb.observations.charts import latest_exports
 from poreweb.observations.models import Patch
-from poreweb.review.queries import PENDING, review_events
+from poreweb.review.queries import PENDING, events_to_review
 from poreweb.tracks import actions
 from poreweb.tracks.forms import RunForm, described
 from poreweb.tracks.models import Run, Segmentation
@@ -32,8 +32,8 @@ def run_page(request: Request, pk: int) -> HttpResponse:
         "exports": latest_exports(run),
         "kinds": Export.Kind,
         "can_write": may_write(request.user, run.patch.team),
-        "n_events": review_events(run).count(),
-        "n_to_judge": review_events(run).filter(state=PENDING).count(),
+        "n_events": events_to_review(run).count(),
+        "n_to_judge": events_to_review(run).filter(state=PENDING).count(),
         "n_tracks": run.tracks.count(),
     }
     if request.htmx:

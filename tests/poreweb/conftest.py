@@ -26,7 +26,7 @@ from poreweb.observations.models import Frame, Ingest, Patch, RawFile
 from poreweb.people.actions import add_member
 from poreweb.people.models import Team
 from poreweb.tracks import actions as tracks
-from poreweb.tracks.models import Batch, Event, Feature, Link, Run, RunLog, Segmentation, Track
+from poreweb.tracks.models import Alternative, Batch, Event, Feature, Link, Run, RunLog, Segmentation, Track
 from processing.parameters import ChainParameters
 from processing.synthetic import SimulationParameters, write_simulation
 
@@ -173,8 +173,8 @@ def deliver(team: Team, queues: Queues) -> Callable[..., Ingest]:
 
 INGESTED: tuple[type[Model], ...] = (Patch, Frame, Ingest, Ingest.patches.through, RawFile)
 FINISHED: tuple[type[Model], ...] = (
-    Run, RunLog, Batch, Segmentation, Track, Feature, Link, Event, Event.parents.through, Event.children.through,
-    Export,
+    Run, RunLog, Batch, Segmentation, Track, Feature, Link, Alternative, Event, Event.parents.through,
+    Event.children.through, Export,
 )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _rows_of(models: tuple[type[Model], ...]) -> list[list[Model]]:
 
 
 def _load(rows: list[list[Model]]) -> None:
-    for of_model in rows:
+    for of_model in filter(None, rows):
         type(of_model[0])._default_manager.bulk_create(of_model)
 
 
@@ -287,9 +287,31 @@ def outcome() -> Callable[[Run], tuple[list[dict[str, Any]], list[tuple[Any, ...
                 "track": feature.track and feature.track.number,
             }
             for feature in features.select_related("segmentation", "track")
-        ], [(event.kind, event.index, _numbers(event.parents), _numbers(event.children)) for event in run.events.all()]
+        ], [
+            *(
+                (
+                    event.kind,
+                    event.index,
+                    _numbers(event.parents),
+                    _numbers(event.children),
+                    event.probability,
+                    event.runner_up,
+                    event.runner_up_probability,
+                    event.margin,
+                    event.reasons,
+                )
+                for event in run.events.all()
+            ),
+            *_link_values(run.links),
+            *_link_values(run.alternatives),
+        ]
 
     return of_run
+
+
+def _link_values(links: Any) -> list[tuple[Any, ...]]:
+    ends = [f"{end}__{name}" for end in ("later", "earlier") for name in ("segmentation__index", "label")]
+    return list(links.order_by(*ends).values_list(*ends, "cost", "overlap", "distance_mm", "skipped", "probability"))
 
 
 def _numbers(features: Any) -> list[int]:

@@ -33,7 +33,7 @@ ANYONES = {"observations:home", "observations:upload", "people:login", "people:l
 FORM = {
     "limb_darkening": "none", "quiet_sun": "density", "enhance": "none", "iterations": 5, "segmentation": "threshold",
     "threshold": 0.5, "stara_depth": 0.5, "split": "none", "connectivity": 4, "min_pixels": 6, "umbra_level": 0.5,
-    "max_gap": 4, "reach_mm": 2.5, "choice": "accept", "kind": "csv",
+    "max_gap": 4, "reach_mm": 2.5, "link_bias": 0, "opposite_polarity": "never", "choice": "accept", "kind": "csv",
 }  # fmt: skip
 
 

@@ -1,17 +1,27 @@
 """The work of a run: in any order, more than once, with workers that die and frames that fail."""
 
 import random
+from collections.abc import Iterable
+from dataclasses import replace
+from math import inf, nan
+from typing import Any
 
+import numpy as np
 import pytest
 from django.db import transaction
 
 from poreweb.review.actions import give_verdict
 from poreweb.tracks import actions, archive, jobs, rows
-from poreweb.tracks.models import Batch, Link, Run
+from poreweb.tracks.models import Batch, Feature, Link, Run
 from poreweb.work.tasks import SupersededError
+from processing.certainty import Certainty
 from processing.lineage import build_lineage
+from processing.track import DetectedFrame, Linked
+from processing.track import Link as LinkOf
 
 pytestmark = pytest.mark.usefixtures("no_files")
+
+SURE = Certainty(1.0, "", nan, inf, "")
 
 
 def test_batches_in_any_order_and_twice_give_the_same(run, start, queues, settings, outcome):
@@ -60,16 +70,31 @@ def test_killed_in_the_joining_step_it_joins_again(start, run, queues, killed_in
     assert outcome(other) == outcome(run)
 
 
+def linked_of(run: Run) -> Linked:
+    rejected = run.alternatives.values_list(
+        "earlier_id", "later_id", "cost", "overlap", "distance_mm", "skipped", "probability"
+    )
+    return Linked(rows.links_of(run), [LinkOf(*row) for row in rejected])
+
+
+def certainties_of(run: Run) -> list[Certainty]:
+    found = run.events.order_by("pk").values_list(
+        "probability", "runner_up", "runner_up_probability", "margin", "reasons"
+    )
+    return [Certainty(*(nan if value is None else value for value in row)) for row in found]
+
+
 def test_storing_a_lineage_again_replaces_it(run, outcome):
     before = outcome(run)
     kept = run.links.values_list("earlier", "later", "cost")
-    links, (nodes, indices) = rows.links_of(run), rows.nodes_of(run)
-    lineage = build_lineage(nodes, links, n_frames=len(indices))
+    (nodes, indices), linked = rows.nodes_of(run), linked_of(run)
+    lineage = build_lineage(nodes, linked.links, n_frames=len(indices))
+    certainties = certainties_of(run)
     edges = set(kept)
     batch = run.batches.get(kind="track")
     Batch.objects.filter(pk=batch.pk).update(state="running")
     for _ in range(2):
-        actions.store_lineage(batch, links, lineage, frame_indices=indices, nodes=nodes)
+        actions.store_lineage(batch, linked, lineage, certainties, frame_indices=indices, nodes=nodes)
     assert outcome(run) == before
     assert set(kept.all()) == edges
     numbers = list(run.tracks.values_list("number", flat=True))
@@ -77,6 +102,72 @@ def test_storing_a_lineage_again_replaces_it(run, outcome):
     for track in run.tracks.all():
         indices = [feature.segmentation.index for feature in track.features.order_by("segmentation__index")]
         assert (indices[0], indices[-1], len(indices)) == (track.first_index, track.last_index, track.n_features)
+
+
+def test_what_was_weighed_is_kept(run):
+    """Links with probability, those not chosen, and each event's certainty; what is not finite is not known."""
+    (nodes, indices), links = rows.nodes_of(run), rows.links_of(run)
+    lineage = build_lineage(nodes, links, n_frames=len(indices))
+    chosen = {(link.earlier, link.later) for link in links}
+    other = next(
+        LinkOf(a.id, b.id, 3.5, 0.25, 1.75, b.frame - a.frame - 1, 0.03)
+        for a in nodes for b in nodes if a.frame < b.frame and (a.id, b.id) not in chosen
+    )  # fmt: skip
+    certainties = [Certainty(0.75, "they stay apart", 0.125, 1.5, "The fluxes fit.")] * len(lineage.events)
+    certainties[-1] = Certainty(1.0, "", nan, inf, "")
+    batch = run.batches.get(kind="track")
+    Batch.objects.filter(pk=batch.pk).update(state="running")
+    linked = Linked([replace(link, probability=0.875) for link in links], [other])
+    actions.store_lineage(batch, linked, lineage, certainties, frame_indices=indices, nodes=nodes)
+    assert set(run.links.values_list("probability", flat=True)) == {0.875}
+    assert rows.links_of(run) == linked.links
+    (kept,) = run.alternatives.values()
+    assert kept == {
+        "id": kept["id"], "run_id": run.pk, "earlier_id": other.earlier, "later_id": other.later, "cost": 3.5,
+        "overlap": 0.25, "distance_mm": 1.75, "skipped": other.skipped, "probability": 0.03,
+    }  # fmt: skip
+    columns = ("probability", "runner_up", "runner_up_probability", "margin", "reasons")
+    *first, last = run.events.order_by("pk").values_list(*columns)
+    assert set(first) == {(0.75, "they stay apart", 0.125, 1.5, "The fluxes fit.")}
+    assert last == (1.0, "", None, None, "")
+
+
+def test_the_tracker_is_told_what_is_known(run):
+    features = Feature.objects.filter(segmentation__run=run)
+    unknown = features.filter(segmentation__index=0).first()
+    features.filter(pk=unknown.pk).update(flux_mx=None)
+    nodes = {node.id: node for node in rows.nodes_of(run)[0]}
+    n_seen = 0
+    for frame in rows.detected_frames(run):
+        assert frame.ids.dtype == np.int64
+        for k, pk in enumerate(frame.ids.tolist()):
+            feature, n_seen = features.get(pk=pk), n_seen + 1
+            flux = nan if pk == unknown.pk else feature.flux_mx
+            given = (frame.row[k], frame.col[k], frame.area_px[k], frame.intensity[k], frame.flux[k])
+            expected = (feature.row, feature.col, feature.area_px, feature.intensity_mean, flux)
+            np.testing.assert_array_equal(given, expected)
+            np.testing.assert_array_equal((nodes[pk].area, nodes[pk].flux), (feature.area_mm2, flux))
+    assert n_seen == len(nodes) == features.count()
+
+
+def test_a_frame_without_features_is_given_as_one(run):
+    run.segmentations.get(index=3).features.all().delete()
+    frame = list(rows.detected_frames(run))[3]
+    assert [column.shape for column in (frame.ids, frame.row, frame.intensity, frame.flux)] == [(0,)] * 4
+
+
+def test_the_tracker_is_told_what_was_chosen(start, monkeypatch):
+    told = {}
+
+    def link_series(frames: Iterable[DetectedFrame], **options: Any) -> Linked:
+        told.update(options)
+        return Linked([], [])
+
+    monkeypatch.setattr(jobs, "link_series", link_series)
+    monkeypatch.setattr(jobs, "weigh_events", lambda lineage, nodes, linked: [SURE] * len(lineage.events))
+    start(work=True, max_gap=2, reach_mm=0.8, link_bias=-1.5, opposite_polarity="free")
+    del told["pixel_side_mm"]
+    assert told == {"max_gap": 2, "reach_mm": 0.8, "link_bias": -1.5, "opposite_polarity": "free"}
 
 
 def test_only_links_of_the_run_are_made(run):

@@ -1,5 +1,8 @@
 """What a run takes in, and how it is asked for."""
 
+import re
+from html import unescape
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -67,7 +70,38 @@ FORM = {
     "limb_darkening": "neckel-labs-6173", "quiet_sun": "histogram", "enhance": "none", "iterations": 5,
     "segmentation": "threshold", "threshold": 0.6, "stara_depth": 0.5, "split": "watershed", "connectivity": 8,
     "min_pixels": 6, "umbra_level": 0.45, "max_gap": 2, "reach_mm": 2,
+    "link_bias": 0.5, "opposite_polarity": "free",
 }  # fmt: skip
+
+
+def test_the_form_says_what_the_tracking_numbers_mean(as_alice, run):
+    run.parameters = {**run.parameters, "link_bias": -0.5, "opposite_polarity": "free"}
+    run.save()
+    page = unescape(as_alice.get(run.get_absolute_url()).text)
+    for name, words in (
+        ("max_gap", "frames; a pore that is lost for longer"),
+        ("reach_mm", "Mm per 12 min; the farthest a pore moves"),
+        ("link_bias", "log-odds; added to every link"),
+        ("opposite_polarity", "whether a link may join pores whose flux differs in sign"),
+    ):
+        assert f'id="id_{name}_helptext">{words}' in page
+        assert f'aria-describedby="id_{name}_helptext"' in page
+    assert re.search(r'<input[^>]*name="link_bias"[^>]*value="-0.5"', page)
+    assert '<option value="free" selected>linked like any others</option>' in page
+    for label, value, unit, default in (
+        ("Readiness to link", "-0.5", "log-odds", "0.0"),
+        ("Opposite polarities", "linked like any others", "", "never linked"),
+    ):  # fmt: skip
+        assert f'<td>{label}</td><td>{value}</td><td class="quiet">{unit}</td><td>{default}</td>' in page
+
+
+def test_a_run_of_before_the_new_numbers_can_be_run_again(as_alice, run):
+    del run.parameters["link_bias"], run.parameters["opposite_polarity"]
+    run.save()
+    page = as_alice.get(run.get_absolute_url()).text
+    assert "<td>Readiness to link</td>" not in page
+    assert re.search(r'<input[^>]*name="link_bias"[^>]*value="0.0"', page)
+    assert (run.chain_parameters.link_bias, run.chain_parameters.opposite_polarity) == (0.0, "never")
 
 
 def test_a_rerun_knows_its_parent(as_alice, alice, run, queues):
@@ -120,6 +154,8 @@ def test_a_parent_on_another_patch_is_none(as_alice, run, team):
         ("enhance", "magic", "Select a valid choice."),
         ("connectivity", "6", "Select a valid choice."),
         ("reach_mm", "inf", "Enter a number."),
+        ("link_bias", "6", "Readiness to link must be -5 to 5, not 6."),
+        ("opposite_polarity", "sometimes", "Select a valid choice."),
     ],
 )
 def test_a_wrong_value_is_a_sentence_by_its_field(as_alice, patch, name, value, words):

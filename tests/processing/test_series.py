@@ -1,5 +1,6 @@
 """A series of plain files, as a user types it."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from geff.core_io import read_to_memory
 
 from processing.__main__ import build_parser
 from processing.enhance import HMI_PIXEL_MM
@@ -74,7 +76,9 @@ def test_the_whole_chain_on_a_folder(finished, tmp_path):
 
     labels = sorted(finished.glob("*.labels.fits"))
     again = tmp_path / "again.json"
-    assert run("track", again, *reversed(labels)) == 0  # T_REC orders them, not the command line
+    features = sorted(finished.glob("*.features.ecsv"))
+    # T_REC orders them, not the command line
+    assert run("track", again, *reversed(labels), "--features", *features) == 0
     assert json.loads(again.read_text()) == story
     contrast = sorted(finished.glob("*.contrast.fits"))
     film = tmp_path / "film.mp4"
@@ -97,7 +101,7 @@ def test_run_passes_every_parameter_on(monkeypatch, tmp_path):
     wanted = ChainParameters(
         limb_darkening="none", quiet_sun="histogram", enhance="richardson-lucy", iterations=3, segmentation="stara",
         threshold=0.6, stara_depth=0.5, split="watershed", connectivity=8, min_pixels=7, umbra_level=0.4, max_gap=2,
-        reach_mm=2.5,
+        reach_mm=2.5, link_bias=0.5, opposite_polarity="free",
     )  # fmt: skip
     assert all(value != getattr(ChainParameters, name) for name, value in wanted.as_dict().items())
     options = [part for name, value in wanted.as_dict().items() for part in (f"--{name.replace('_', '-')}", str(value))]
@@ -152,3 +156,65 @@ def test_a_series_of_bare_arrays_is_tracked_from_a_time_that_is_given(finished, 
     series = ("--contrast", *contrast, "--labels", *labels, "--tracks", output, "--begin", BEGIN)
     assert run("movie", film, *series, *size) == 0
     assert json.loads(film.with_suffix(".json").read_text())
+
+
+def test_the_links_of_label_images_as_a_table_and_a_graph(finished, tmp_path):
+    """Frames count in order of T_REC; files may stand on both sides of an option."""
+    first, second, third = sorted(finished.glob("*.labels.fits"))
+    output, table, graph = tmp_path / "t.json", tmp_path / "l.csv", tmp_path / "g.geff"
+    assert run("track", output, third, "--links", table, first, "--geff", graph, second) == 0
+    story = json.loads(output.read_text())
+    times = sorted({feature["t_rec_s"] for feature in story["features"]})
+    place = {feature["id"]: (times.index(feature["t_rec_s"]), feature["label"]) for feature in story["features"]}
+    with table.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    names = ("frame_earlier", "label_earlier", "frame_later", "label_later")
+    assert len(rows) == 6  # three pores, three frames
+    assert {tuple(int(row[name]) for name in names) for row in rows} == {
+        (*place[link["earlier"]], *place[link["later"]]) for link in story["links"]
+    }
+    probability = {(*place[link["earlier"]], *place[link["later"]]): link["probability"] for link in story["links"]}
+    for row in rows:
+        assert float(row["probability"]) == pytest.approx(
+            probability[tuple(int(row[name]) for name in names)], abs=1e-6
+        )
+    memory = read_to_memory(graph)
+    assert memory["metadata"].axes[1].scale == pytest.approx(HMI_PIXEL_MM / 2, rel=0.01)
+    assert {tuple(pair) for pair in memory["edge_ids"].tolist()} == {
+        (link["earlier"], link["later"]) for link in story["links"]
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--max-gap", 0), ("--opposite-polarity", "free")])
+def test_tables_tell_the_tracker_the_polarity(tmp_path, options):
+    labels = np.zeros((2, 30, 40), np.int32)
+    labels[:, 10:16, 20:26] = 1
+    files, tables = [], []
+    for k, flux in enumerate((5e19, -5e19)):
+        files.append(tmp_path / f"labels{k}.npy")
+        np.save(files[-1], labels[k])
+        table = QTable({"flags": [0], "intensity_mean": [0.4], "flux": [flux] * u.Mx}, meta={"T_REC": ""})
+        tables.append(tmp_path / f"f{k}.ecsv")
+        table.write(tables[-1])
+    size = ("--begin", BEGIN, "--pixel-mm", 0.2, "--link-bias", 5)
+    assert run("track", tmp_path / "t.json", *files, *size, "--features", *tables, *options) == 0
+    links = json.loads((tmp_path / "t.json").read_text())["links"]
+    assert len(links) == (1 if "free" in options else 0)
+    assert run("track", tmp_path / "t.json", *files, *size) == 0  # without tables nobody knows
+    assert len(json.loads((tmp_path / "t.json").read_text())["links"]) == 1
+
+
+def test_the_reach_may_be_in_pixels(tmp_path):
+    labels = np.zeros((2, 30, 60), np.int32)
+    labels[0, 10:16, 10:16] = labels[1, 10:16, 30:36] = 1  # 20 pixels on
+    files = [tmp_path / f"labels{k}.npy" for k in range(2)]
+    for path, image in zip(files, labels, strict=True):
+        np.save(path, image)
+    size = ("--begin", BEGIN, "--pixel-mm", 0.5, "--link-bias", 5)
+
+    def n_links(*options: object) -> int:
+        assert run("track", tmp_path / "t.json", *files, *size, *options) == 0
+        return len(json.loads((tmp_path / "t.json").read_text())["links"])
+
+    assert n_links("--reach", 15) == n_links("--reach-mm", 7.5) == 0
+    assert n_links("--reach", 25) == n_links("--reach-mm", 12.5)

@@ -57,8 +57,8 @@ def followed(request) -> Followed:
         frames.append(DetectedFrame(seen.t_rec_s, ids, *columns, result.labels))
         nodes += [Node(int(number), index) for number in ids]
     side = result.geometry.pixel_side_mm
-    links = link_series(frames, pixel_side_mm=side, reach_mm=PARAMETERS.reach_mm, max_gap=PARAMETERS.max_gap)
-    return Followed(simulation, frames, build_lineage(nodes, links, n_frames=len(frames)))
+    linked = link_series(frames, pixel_side_mm=side, reach_mm=PARAMETERS.reach_mm, max_gap=PARAMETERS.max_gap)
+    return Followed(simulation, frames, build_lineage(nodes, linked.links, n_frames=len(frames)))
 
 
 def n_near(points: np.ndarray, others: np.ndarray) -> int:

@@ -1,11 +1,21 @@
 """Stories told with drawn disks: who continues whom, over gaps and lost frames, and who does not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import networkx as nx
+import numpy as np
 import pytest
 
+from processing.errors import FrameError
 from processing.lineage import Lineage, Node, build_lineage
-from processing.track import Link, link_series, shared_pixels
+from processing.synthetic_tracks import LEVELS, simulate_tracks
+from processing.track import Link, link_series
+from processing.track.candidates import find_candidates, join
+from processing.track.features import features_alone
+from processing.track.motion import expected_motion
+from processing.track.series import gather
+from processing.track.train import detected
 from tests.processing.drawing import Disk, detect
 
 SIDE_MM = 0.18222  # of the doubled grid
@@ -14,12 +24,12 @@ STILL = (32.0, 48.0, 5.0)
 
 
 def links_of(story: Sequence[Sequence[Disk]], *, slots: Sequence[int] | None = None, max_gap: int = 4) -> list[Link]:
-    return link_series(detect(story, slots=slots), pixel_side_mm=SIDE_MM, reach_mm=REACH_MM, max_gap=max_gap)
+    return link_series(detect(story, slots=slots), pixel_side_mm=SIDE_MM, reach_mm=REACH_MM, max_gap=max_gap).links
 
 
 def lineage_of(story: Sequence[Sequence[Disk]], *, slots: Sequence[int] | None = None, max_gap: int = 4) -> Lineage:
     frames = detect(story, slots=slots)
-    links = link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=REACH_MM, max_gap=max_gap)
+    links = link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=REACH_MM, max_gap=max_gap).links
     nodes = [Node(int(number), index) for index, frame in enumerate(frames) for number in frame.ids]
     return build_lineage(nodes, links, n_frames=len(frames))
 
@@ -49,7 +59,10 @@ def test_neighbours_keep_their_own_tracks():
 
 def test_a_link_says_how_sure_it_is():
     (still,) = links_of([[STILL], [STILL]])
-    assert still == Link(1, 2, cost=0, overlap=1, distance_mm=0)
+    assert still.probability is not None
+    assert still.probability > 0.95
+    assert still == Link(1, 2, still.cost, overlap=1, distance_mm=0, probability=still.probability)
+    assert still.cost == pytest.approx(max(-np.log(still.probability / (1 - still.probability)), -12), rel=1e-3)
     (moved,) = links_of([[STILL], [(32, 52, 5)]])
     assert moved.distance_mm == pytest.approx(4 * SIDE_MM)
     assert 0 < moved.overlap < 1
@@ -137,14 +150,21 @@ def test_nothing_is_linked_over_more_lost_frames_than_the_gap():
 
 @pytest.mark.parametrize(("steps", "part_of_reach", "n_links"), [(1, 0.9, 1), (1, 1.1, 0), (4, 0.9, 1), (4, 1.1, 0)])
 def test_the_reach_grows_with_the_root_of_the_steps(steps, part_of_reach, n_links):
-    moved = part_of_reach * REACH_MM / SIDE_MM * steps**0.5
-    assert len(links_of([[(32, 30, 3)], [(32, 30 + moved, 3)]], slots=[0, steps])) == n_links
+    frames = detect([[(32, 30, 3)], [(32, 37, 3)]], slots=[0, steps])
+    reach_mm = 7 * SIDE_MM / part_of_reach / steps**0.5
+    assert len(link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=reach_mm).links) == n_links
 
 
 @pytest.mark.parametrize(("part_of_reach", "n_links"), [(0.9, 1), (1.1, 0)])
 def test_the_reach_holds_over_gaps_too(part_of_reach, n_links):
-    moved = part_of_reach * REACH_MM / SIDE_MM * 2**0.5
-    assert len(links_of([[(32, 30, 3)], [], [(32, 30 + moved, 3)]])) == n_links
+    reach_mm = 7 * SIDE_MM / part_of_reach / 2**0.5
+    frames = detect([[(32, 30, 3)], [], [(32, 37, 3)]])
+    assert len(link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=reach_mm).links) == n_links
+
+
+def test_pores_that_would_touch_are_within_any_reach():
+    frames = detect([[(32, 30, 6)], [(32, 35, 6)]])
+    assert len(link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=0.1).links) == 1
 
 
 def test_the_nearer_of_two_is_found_again():
@@ -166,9 +186,68 @@ def test_nothing_to_link(story):
     assert links_of(story) == []
 
 
-def test_shared_pixels_of_each_pair():
-    first, second = detect([[(20, 20, 4), (40, 60, 4)], [(20, 22, 4), (40, 60, 6)]])
-    shared = shared_pixels(first.labels, second.labels, 2, 2)
-    assert shared[0, 1] == shared[1, 0] == 0
-    assert shared[1, 1] == first.area_px[1]
-    assert 0 < shared[0, 0] < first.area_px[0]
+def test_equal_input_gives_equal_links():
+    story = pair(5, 4, outside=[3, -1, -1, 3])
+    assert links_of(story) == links_of(story)
+
+
+@pytest.mark.parametrize("opposite_polarity", ["never", "free"])
+def test_opposite_polarities_are_one_pore_only_if_asked(opposite_polarity):
+    frames = [replace(frame, flux=np.array([sign])) for frame, sign in zip(detect([[STILL]] * 2), (1, -1), strict=True)]
+    linked = link_series(frames, pixel_side_mm=SIDE_MM, opposite_polarity=opposite_polarity, link_bias=5.0)
+    assert len(linked.links) == (opposite_polarity == "free")
+
+
+def test_a_bias_links_more_or_less_readily():
+    frames = detect([[STILL], [(32, 58, 5)]])
+    found = [len(link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=None, link_bias=bias).links) for bias in (-5, 5)]
+    assert found == [0, 1]
+
+
+def test_what_was_not_chosen_is_kept_as_an_alternative():
+    linked = link_series(detect([[(32, 40, 4)], [], [(32, 42, 4), (32, 48, 4)]]), pixel_side_mm=SIDE_MM)
+    assert {link.later for link in linked.rejected} <= {2, 3}
+    assert all(link.probability is not None and 0 < link.probability < 1 for link in linked.rejected)
+    assert not set(linked.links) & set(linked.rejected)
+
+
+@pytest.mark.parametrize("ends", [(1, 99), (2, 1)], ids=["no such feature", "backwards"])
+def test_a_settled_link_must_be_possible(ends):
+    with pytest.raises(FrameError, match="settled link"):
+        link_series(detect([[STILL], [STILL]]), pixel_side_mm=SIDE_MM, settled={ends: True})
+
+
+def test_frames_must_be_in_order():
+    with pytest.raises(FrameError, match="order of T_REC"):
+        links_of([[STILL], [STILL]], slots=[1, 0])
+
+
+def test_a_gap_link_only_where_no_shorter_way_joins_the_ends():
+    simulated = simulate_tracks(LEVELS["hard"], seed=5, n_frames=30, shape=(300, 500))
+    linked = link_series(detected(simulated), pixel_side_mm=1.0, reach_mm=None, link_bias=2.0)
+    graph = nx.DiGraph([(link.earlier, link.later) for link in linked.links])
+    gaps = [(link.earlier, link.later) for link in linked.links if link.skipped]
+    assert gaps
+    for earlier, later in gaps:
+        graph.remove_edge(earlier, later)
+        assert not nx.has_path(graph, earlier, later)
+        graph.add_edge(earlier, later)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_another_pixel_size_gives_the_same_features(factor):
+    simulated = simulate_tracks(LEVELS["medium"], seed=6, n_frames=10, shape=(300, 500))
+    series = gather(detected(simulated))
+    scaled = replace(
+        series,
+        row=factor * (series.row + 0.5) - 0.5,
+        col=factor * (series.col + 0.5) - 0.5,
+        area=factor**2 * series.area,
+        shape=(int(300 * factor), int(500 * factor)),
+    )
+    motions = [expected_motion(item, max_steps=5) for item in (series, scaled)]
+    pairs = join(list(find_candidates(series, motions[0], max_steps=5)))
+    same = replace(pairs, shared=factor**2 * pairs.shared)
+    first, second = features_alone(series, motions[0], pairs), features_alone(scaled, motions[1], same)
+    assert np.abs(second - first).mean() < 0.002
+    assert np.abs(second - first).max() < 0.2

@@ -1,0 +1,244 @@
+"""How sure each event of a lineage is, what the runner-up would be, and why, in words."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp, isfinite, log
+
+import numpy as np
+
+from processing.lineage import EVENT_KINDS, EventOf, Lineage, Node
+from processing.track.probability import LinkModel, default_model
+from processing.track.series import Link, Linked
+
+# What the event model looks at, each without a unit; see `event_features`.
+EVENT_FEATURES = (
+    *EVENT_KINDS, "sum_of_log_odds", "least_odds", "best_rejected", "sum_of_rejected", "margin", "balance",
+    "n_links", "skipped", "flux_known", "flux_balance",
+)  # fmt: skip
+# Odds of a link whose probability is not known (a run of an earlier tracker), and the bounds of all.
+UNKNOWN, FEWEST, MOST = 0.5, 1e-4, 1 - 1e-4
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """
+    What speaks for an event and against it.
+
+    ``probability`` that the event is as it stands, 0 to 1; ``runner_up`` the next best
+    reading in words (empty if there is none), with its own ``runner_up_probability``;
+    ``margin`` how much dearer it is than the answer, in the units of
+    `processing.track.Link.cost` (infinite if there is none); ``reasons`` one sentence.
+    """
+
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+    margin: float
+    reasons: str
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reading of an event and how much dearer it is than the answer."""
+
+    words: str
+    margin: float
+
+
+@dataclass
+class _Graph:
+    """The lineage as the alternatives are looked up in it."""
+
+    nodes: dict[int, Node]
+    track: dict[int, int]
+    links_in: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
+    links_out: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
+    rejected_in: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
+    rejected_out: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
+
+
+def weigh_events(
+    lineage: Lineage, nodes: Sequence[Node], linked: Linked, *, model: LinkModel | None = None
+) -> list[Certainty]:
+    """The certainty of each of the lineage's events, in their order."""
+    graph = _graph(lineage, nodes, linked)
+    alternatives = [_alternatives(graph, event) for event in lineage.events]
+    if not lineage.events:
+        return []
+    features = np.array([
+        event_features(graph, event, found) for event, found in zip(lineage.events, alternatives, strict=True)
+    ])  # fmt: skip
+    probability = (model or default_model()).events(features)
+    return [
+        _certainty(graph, event, found, float(value))
+        for event, found, value in zip(lineage.events, alternatives, probability, strict=True)
+    ]
+
+
+def features_of_events(lineage: Lineage, nodes: Sequence[Node], linked: Linked) -> np.ndarray:
+    """The values of EVENT_FEATURES of each event, shape (n_events, len(EVENT_FEATURES)); for training."""
+    graph = _graph(lineage, nodes, linked)
+    rows = [event_features(graph, event, _alternatives(graph, event)) for event in lineage.events]
+    return np.array(rows, np.float32).reshape(len(rows), len(EVENT_FEATURES))
+
+
+def event_features(graph: _Graph, event: EventOf, alternatives: list[Alternative]) -> list[float]:
+    """The values of EVENT_FEATURES: what kind it is, its links, their rivals, and whether area and flux add up."""
+    links, rivals = _links_of(graph, event), _rivals_of(graph, event)
+    odds = [_odds(link) for link in links] or [0.0]
+    against = [_probability(link) for link in rivals] or [0.0]
+    area, flux = _balance(graph, event, "area"), _balance(graph, event, "flux")
+    return [
+        *(float(event.kind == kind) for kind in EVENT_KINDS),
+        sum(log(_probability(link)) for link in links),
+        min(odds),
+        max(against),
+        sum(log(1 - value) for value in against),
+        min((other.margin for other in alternatives), default=10.0),
+        abs(area) if isfinite(area) else 0.0,
+        float(len(links)),
+        float(max((link.skipped for link in links), default=0)),
+        float(isfinite(flux)),
+        min(abs(flux), 3.0) if isfinite(flux) else 0.0,
+    ]
+
+
+def _graph(lineage: Lineage, nodes: Sequence[Node], linked: Linked) -> _Graph:
+    graph = _Graph(
+        {node.id: node for node in nodes},
+        {feature: track.number for track in lineage.tracks for feature in track.ids},
+    )
+    for links, out, into in (
+        (linked.links, graph.links_out, graph.links_in),
+        (linked.rejected, graph.rejected_out, graph.rejected_in),
+    ):
+        for link in links:
+            out[link.earlier].append(link)
+            into[link.later].append(link)
+    return graph
+
+
+def _links_of(graph: _Graph, event: EventOf) -> list[Link]:
+    return [link for parent in event.parents for link in graph.links_out[parent] if link.later in event.children]
+
+
+def _rivals_of(graph: _Graph, event: EventOf) -> list[Link]:
+    """Links that were not chosen at either end of the event and would join what is not joined."""
+    found = [link for parent in event.parents for link in graph.rejected_out[parent]]
+    found += [link for child in event.children for link in graph.rejected_in[child] if link not in found]
+    return [link for link in found if not _already_joined(graph, link)]
+
+
+def _already_joined(graph: _Graph, link: Link) -> bool:
+    """Whether chosen links lead from one end of a link to the other."""
+    last = graph.nodes[link.later].frame
+    reached = [link.earlier]
+    while reached:
+        here = reached.pop()
+        if here == link.later:
+            return True
+        onward = graph.links_out.get(here, ())
+        reached += [item.later for item in onward if graph.nodes[item.later].frame <= last]
+    return False
+
+
+def _alternatives(graph: _Graph, event: EventOf) -> list[Alternative]:
+    """Readings that differ by one link lost, one won, or one put in place of another; the least dear first."""
+    found, rivals = [], _rivals_of(graph, event)
+    for link in _links_of(graph, event):
+        found.append(Alternative(_without(graph, event, link), _odds(link)))
+        for other in rivals:
+            end = other.later == link.later if event.kind == "split" else other.earlier == link.earlier
+            if end:
+                found.append(Alternative(_instead(graph, link, other), _odds(link) - _odds(other)))
+    for other in rivals:
+        if event.kind in ("appear", "disappear") or other.later in event.children or event.kind == "split":
+            found.append(Alternative(_with(graph, event, other), -_odds(other)))
+    return sorted(found, key=lambda other: (other.margin, other.words))
+
+
+def _without(graph: _Graph, event: EventOf, link: Link) -> str:
+    parent, child = _name(graph, link.earlier), _name(graph, link.later)
+    if event.kind == "merge":
+        return f"{parent} disappears"
+    if event.kind == "split":
+        return f"{child} appears by itself"
+    if parent == child:
+        return f"{parent} ends and another begins"
+    return f"{parent} disappears and {child} appears"
+
+
+def _instead(graph: _Graph, link: Link, other: Link) -> str:
+    if other.earlier == link.earlier:
+        return f"{_name(graph, link.earlier)} goes on as {_name(graph, other.later)} instead"
+    return f"{_name(graph, link.later)} comes from {_name(graph, other.earlier)} instead"
+
+
+def _with(graph: _Graph, event: EventOf, other: Link) -> str:
+    parent, child = _name(graph, other.earlier), _name(graph, other.later)
+    gap = f" after {other.skipped} frame{'s' if other.skipped > 1 else ''}" if other.skipped else ""
+    if event.kind == "appear":
+        verb = "splits from" if graph.links_out[other.earlier] else "continues"
+        return f"{child} {verb} {parent}{gap}"
+    if event.kind == "disappear":
+        verb = "merges into" if graph.links_in[other.later] else "goes on as"
+        return f"{parent} {verb} {child}{gap}"
+    if other.later in event.children:
+        return f"{parent} merges into {child} too{gap}"
+    return f"{child} splits from {parent} too{gap}"
+
+
+def _certainty(graph: _Graph, event: EventOf, alternatives: list[Alternative], probability: float) -> Certainty:
+    """What is left of the probability is shared by the alternatives as their costs say."""
+    reasons = [_links_in_words(graph, event)] if event.parents and event.children else []
+    for name in ("area", "flux"):
+        balance = _balance(graph, event, name)
+        if isfinite(balance):
+            reasons.append(f"{name} in minus out {100 * balance:.0f} %".replace("-", "−"))
+    if not alternatives:
+        reasons.append("no other reading")
+        return Certainty(probability, "", 0.0, float("inf"), "; ".join(reasons))
+    best = alternatives[0]
+    weights = [exp(-min(max(other.margin - best.margin, 0.0), 50.0)) for other in alternatives]
+    share = (1 - probability) / sum(weights)
+    reasons.append(f"next best: {best.words}, {share:.2f}")
+    return Certainty(probability, best.words, share, best.margin, "; ".join(reasons))
+
+
+def _links_in_words(graph: _Graph, event: EventOf) -> str:
+    links = _links_of(graph, event)
+    odds = " and ".join(f"{_probability(link):.2f}" for link in links)
+    if event.kind == "merge":
+        return f"{NUMBERS.get(len(links), len(links))} parents, {odds}"
+    if event.kind == "split":
+        return f"{NUMBERS.get(len(links), len(links))} children, {odds}"
+    skipped = links[0].skipped
+    return f"found again after {skipped} frame{'s' if skipped > 1 else ''}, {odds}"
+
+
+def _balance(graph: _Graph, event: EventOf, name: str) -> float:
+    """What goes in minus what comes out, over what goes in; NaN where it is not known or is not all of it."""
+    if not event.parents or not event.children:
+        return float("nan")
+    if event.kind == "gap" and (
+        len(graph.links_in[event.children[0]]) > 1 or len(graph.links_out[event.parents[0]]) > 1
+    ):
+        return float("nan")  # others came, or went, at the same time
+    before = sum(getattr(graph.nodes[parent], name) for parent in event.parents)
+    after = sum(getattr(graph.nodes[child], name) for child in event.children)
+    return float((before - after) / before) if before else float("nan")
+
+
+def _name(graph: _Graph, feature: int) -> str:
+    return f"track {graph.track[feature]}"
+
+
+def _probability(link: Link) -> float:
+    return min(max(UNKNOWN if link.probability is None else link.probability, FEWEST), MOST)
+
+
+def _odds(link: Link) -> float:
+    probability = _probability(link)
+    return log(probability / (1 - probability))

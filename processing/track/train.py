@@ -1,0 +1,244 @@
+"""
+Train the link probability on simulated series: ``python -m processing.track.train OUT.npz``.
+
+Every series has its own random density, motion, jitter, flicker, noise and manner of
+merging, and shows intensity and flux or not, so that the model leans on no single one.
+"""
+
+import argparse
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import Pool
+from pathlib import Path
+
+import numpy as np
+
+from processing.certainty import features_of_events
+from processing.lineage import EventOf, Node, build_lineage
+from processing.synthetic_tracks import LEVELS, SimulatedTracks, random_level, simulate_tracks
+from processing.timekeys import CADENCE_S
+from processing.track.candidates import Candidates, find_candidates, join, no_candidates
+from processing.track.features import features_alone, features_in_company
+from processing.track.link import link_series
+from processing.track.motion import Motion, expected_motion
+from processing.track.probability import CUT, HOPELESS, LinkModel, Round, write_model
+from processing.track.series import DetectedFrame, Series, gather
+
+# Seeds of training start here; those of tuning and of the benchmark are far below.
+FIRST_SEED = 1_000_000
+# Slots over which candidates are learned; longer gaps are read as the longest of these.
+MAX_STEPS = 5
+WIDTH = 32
+# Share of the series that show a few pores only.
+FEW_SHARE = 0.4
+N_ROUNDS = 3
+BATCH = 4096
+N_BINS = 20
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One series with its candidates, what they show alone, and whether they are true."""
+
+    series: Series
+    motion: Motion
+    pairs: Candidates
+    alone: np.ndarray
+    true: np.ndarray
+
+
+def detected(simulated: SimulatedTracks, *, intensity: bool = True, flux: bool = True) -> Iterator[DetectedFrame]:
+    """A simulated series as the tracker takes it; ids count detections from 0."""
+    starts = np.searchsorted(simulated.frame, np.arange(simulated.n_frames + 1))
+    for frame in range(simulated.n_frames):
+        here = slice(starts[frame], starts[frame + 1])
+        yield DetectedFrame(
+            frame * CADENCE_S,
+            np.arange(here.start, here.stop),
+            simulated.row[here],
+            simulated.col[here],
+            simulated.area_px[here],
+            simulated.labels(frame),
+            simulated.intensity[here] if intensity else None,
+            simulated.flux[here] if flux else None,
+        )
+
+
+def true_pairs(simulated: SimulatedTracks) -> np.ndarray:
+    """The true edges as pairs of ids, shape (n_edges, 2)."""
+    starts = np.searchsorted(simulated.frame, np.arange(simulated.n_frames + 1))
+    edges = simulated.edges
+    return np.stack([starts[edges[:, 0]] + edges[:, 1] - 1, starts[edges[:, 2]] + edges[:, 3] - 1], axis=1)
+
+
+def simulate_random(seed: int) -> tuple[SimulatedTracks, list[DetectedFrame]]:
+    """A series of random size and level, with intensity and flux or without."""
+    rng = np.random.default_rng(seed)
+    # one in five is of a named level, so that these are within what the model has seen
+    level = LEVELS[rng.choice(sorted(LEVELS))] if rng.random() < 0.2 else random_level(rng)
+    shape = (int(rng.integers(250, 701)), int(rng.integers(350, 1201)))
+    n_frames = int(rng.integers(20, 61))
+    if rng.random() < FEW_SHARE:
+        # many regions have a few pores only, so that little is learned from the series itself
+        level = replace(level, n_pores=int(np.exp(rng.uniform(0, np.log(15)))))
+        shape = (int(rng.integers(80, 301)), int(rng.integers(80, 501)))
+        n_frames = int(rng.integers(3, 41))
+    simulated = simulate_tracks(level, seed=seed, n_frames=n_frames, shape=shape)
+    return simulated, list(detected(simulated, intensity=rng.random() < 0.5, flux=rng.random() < 0.4))
+
+
+def simulate_scene(seed: int) -> Scene:
+    """A random series, its candidates and the truth about them."""
+    simulated, frames = simulate_random(seed)
+    series = gather(frames)
+    motion = expected_motion(series, max_steps=MAX_STEPS)
+    found = list(find_candidates(series, motion, max_steps=MAX_STEPS))
+    pairs = join(found) if found else no_candidates()
+    known = true_pairs(simulated)
+    true = np.isin(pairs.earlier * series.ids.size + pairs.later, known[:, 0] * series.ids.size + known[:, 1])
+    return Scene(series, motion, pairs, features_alone(series, motion, pairs), true)
+
+
+def train_round(features: np.ndarray, true: np.ndarray, *, seed: int, epochs: int) -> Round:
+    """One network, by cross-entropy, so that its output is a probability."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    mean = features.mean(axis=0)
+    scale = features.std(axis=0) + 1e-3
+    inputs = np.clip((features - mean) / scale, -CUT, CUT)
+    network = keras.Sequential([
+        keras.Input((features.shape[1],)),
+        keras.layers.Dense(WIDTH, activation="relu"),
+        keras.layers.Dense(WIDTH, activation="relu"),
+        keras.layers.Dense(1),
+    ])  # fmt: skip
+    n_steps = epochs * (len(true) // BATCH + 1)
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, n_steps)
+    network.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
+    network.fit(inputs, true.astype(np.float32), batch_size=BATCH, epochs=epochs, verbose=0)
+    layers = tuple(tuple(np.asarray(part) for part in layer.get_weights()) for layer in network.layers)
+    return Round(mean, scale, layers)  # type: ignore[arg-type]
+
+
+def train_model(scenes: list[Scene], *, seed: int, epochs: int) -> LinkModel:
+    """All rounds; each later one sees what the one before thinks of the company."""
+    rounds = [train_round(*_stacked(scenes), seed=seed, epochs=epochs)]
+    weighed = [(scene, rounds[0](scene.alone)) for scene in scenes]
+    likely = [(_kept(scene, odds >= HOPELESS), odds[odds >= HOPELESS]) for scene, odds in weighed]
+    for k in range(1, N_ROUNDS):
+        features = [_with_company(scene, probability) for scene, probability in likely]
+        true = np.concatenate([scene.true for scene, _ in likely])
+        rounds.append(train_round(np.concatenate(features), true, seed=seed + k, epochs=2 * epochs))
+        likely = [(scene, rounds[k](values)) for (scene, _), values in zip(likely, features, strict=True)]
+    return LinkModel(tuple(rounds), rounds[0])
+
+
+def event_examples(task: tuple[int, LinkModel]) -> tuple[np.ndarray, np.ndarray]:
+    """What each event of a random series shows, as the links of this model make it, and whether it is right."""
+    seed, model = task
+    simulated, frames = simulate_random(seed)
+    linked = link_series(frames, pixel_side_mm=1.0, reach_mm=None, max_gap=MAX_STEPS - 1, model=model)
+    flux = [np.full(frame.ids.size, np.nan) if frame.flux is None else frame.flux for frame in frames]
+    nodes = [
+        Node(int(number), int(simulated.frame[number]), area=float(simulated.area_px[number]), flux=float(value))
+        for number, value in enumerate(np.concatenate(flux))
+    ]
+    lineage = build_lineage(nodes, linked.links, n_frames=len(frames))
+    right = right_events(lineage.events, true_pairs(simulated))
+    return features_of_events(lineage, nodes, linked), right
+
+
+def right_events(events: Sequence[EventOf], pairs: np.ndarray) -> np.ndarray:
+    """Whether each event is true to the last parent and child, given the true links as pairs of ids."""
+    parents: dict[int, set[int]] = defaultdict(set)
+    children: dict[int, set[int]] = defaultdict(set)
+    for earlier, later in pairs.tolist():
+        parents[later].add(earlier)
+        children[earlier].add(later)
+
+    def is_right(event: EventOf) -> bool:
+        if event.kind in ("merge", "appear"):
+            return parents[event.children[0]] == set(event.parents)
+        if event.kind in ("split", "disappear"):
+            return children[event.parents[0]] == set(event.children)
+        return event.children[0] in children[event.parents[0]]
+
+    return np.array([is_right(event) for event in events], bool)
+
+
+def expected_calibration_error(probability: np.ndarray, true: np.ndarray) -> float:
+    """
+    Mean distance between what is promised and what comes true, over equal bins of probability.
+
+    Guo et al. 2017, ICML, PMLR 70, 1321, with 20 bins.
+    """
+    bins = np.minimum((probability * N_BINS).astype(int), N_BINS - 1)
+    promised = np.bincount(bins, probability, N_BINS)
+    kept = np.bincount(bins, true.astype(float), N_BINS)
+    return float(np.abs(promised - kept).sum() / max(true.size, 1))
+
+
+def weigh_scene(model: LinkModel, scene: Scene) -> tuple[Scene, np.ndarray]:
+    """The candidates that are not hopeless, and the model's probabilities of them."""
+    probability = model.rounds[0](scene.alone)
+    scene, probability = _kept(scene, probability >= HOPELESS), probability[probability >= HOPELESS]
+    for network in model.rounds[1:]:
+        probability = network(_with_company(scene, probability))
+    return scene, probability
+
+
+def report(what: str, probability: np.ndarray, true: np.ndarray) -> None:
+    """Say how well probabilities of series that were not learned from are calibrated."""
+    error = expected_calibration_error(probability, true)
+    print(f"{what}: expected calibration error {error:.4f} on {true.size} that were held back", flush=True)
+
+
+def _joined(examples: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    features, right = zip(*examples, strict=True)
+    return np.concatenate(features), np.concatenate(right)
+
+
+def _stacked(scenes: list[Scene]) -> tuple[np.ndarray, np.ndarray]:
+    return np.concatenate([scene.alone for scene in scenes]), np.concatenate([scene.true for scene in scenes])
+
+
+def _kept(scene: Scene, which: np.ndarray) -> Scene:
+    return Scene(scene.series, scene.motion, scene.pairs.kept(which), scene.alone[which], scene.true[which])
+
+
+def _with_company(scene: Scene, probability: np.ndarray) -> np.ndarray:
+    company = features_in_company(scene.series, scene.motion, scene.pairs, probability, MAX_STEPS)
+    return np.concatenate([scene.alone, company], axis=1)
+
+
+def main() -> None:
+    """Simulate, train, check on held-back series, store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path, help="model to write, .npz")
+    parser.add_argument("--scenes", type=int, default=200, help="series to learn from")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED)
+    options = parser.parse_args()
+    n_held_back = max(options.scenes // 10, 2)
+    seeds = range(options.seed, options.seed + options.scenes + n_held_back)
+    others = range(seeds.stop, seeds.stop + max(options.scenes // 2, 4))
+    with Pool(os.cpu_count()) as pool:
+        scenes = pool.map(simulate_scene, seeds, chunksize=1)
+        held_back, scenes = scenes[:n_held_back], scenes[n_held_back:]
+        print(f"{len(scenes)} series, {sum(scene.true.size for scene in scenes)} candidates")
+        model = train_model(scenes, seed=options.seed, epochs=options.epochs)
+        results = [weigh_scene(model, scene) for scene in held_back]
+        report("links", *(np.concatenate(part) for part in zip(*((p, s.true) for s, p in results), strict=True)))
+        examples = pool.map(event_examples, [(seed, model) for seed in others], chunksize=1)
+    held_examples, examples = examples[:n_held_back], examples[n_held_back:]
+    model = replace(model, events=train_round(*_joined(examples), seed=options.seed, epochs=5 * options.epochs))
+    features, right = _joined(held_examples)
+    report("events", model.events(features), right)
+    write_model(options.output, model)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,11 +10,13 @@ The steps of the chain, in order:
 `upscale`    field maps -> the same grid
 `segment`    contrast -> labels, by threshold or `stara`; touching umbrae apart (`split`)
 `measure`    labels and field -> one row per feature; `outline` its border as a polygon
-`track`      features of a series -> links
+`track`      features of a series -> links with their probability; `label_cube` and `link_files` for cubes of others
 `lineage`    links -> tracks and events; verdicts come back in here
+`certainty`  how sure each event is, the runner-up, and why
+`metrics`    found links against true ones; `truth` the true ones of a simulated patch
 `export`     rows -> catalogue
 `movie`      frames, labels, tracks -> MP4
 `chain`      the steps from `reduce` to `measure` in one call
 `statistics` frames of a series -> mean, scatter, median and minimum of each pixel
-`synthetic`  made-up patches whose answer is known
+`synthetic`  made-up patches whose answer is known; `synthetic_tracks` long series of labels alone
 """

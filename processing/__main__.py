@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from processing.enhance import METHODS
 from processing.errors import ParameterError, PorewebError
-from processing.images import check_output, split_member
+from processing.files import IMAGE_SUFFIXES, check_output, split_member
 from processing.limb_darkening import LIMB_DARKENING
 from processing.parameters import OPPOSITE_POLARITY, ChainParameters
 from processing.reduce import LEVELS
@@ -109,7 +109,7 @@ def new_file(*suffixes: str) -> Callable[[str], Path]:
 
     def checked(text: str) -> Path:
         try:
-            check_output(Path(text), suffixes or None)
+            check_output(Path(text), suffixes or IMAGE_SUFFIXES)
         except PorewebError as problem:
             raise ArgumentTypeError(str(problem)) from problem
         return Path(text)

@@ -1,8 +1,9 @@
 """How sure each event of a lineage is, what the runner-up would be, and why, in words."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import exp, isfinite, log
 
 import numpy as np
@@ -14,10 +15,12 @@ from processing.track.series import Link, Linked
 # What the event model looks at, each without a unit; see `event_features`.
 EVENT_FEATURES = (
     *EVENT_KINDS, "sum_of_log_odds", "least_odds", "best_rejected", "sum_of_rejected", "margin", "balance",
-    "n_links", "skipped", "flux_known", "flux_balance",
+    "n_links", "skipped", "flux_known", "flux_balance", "second_rejected", "size", "growth_before", "growth_after",
+    "lived_before", "lives_after",
 )  # fmt: skip
 # Odds of a link whose probability is not known (a run of an earlier tracker), and the bounds of all.
 UNKNOWN, FEWEST, MOST = 0.5, 1e-4, 1 - 1e-4
+LIFE = 4  # frames before and after an event that are looked at
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 
 
@@ -57,6 +60,11 @@ class _Graph:
     links_out: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
     rejected_in: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
     rejected_out: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
+
+    @cached_property
+    def typical_area(self) -> float:
+        """Median area of the features; NaN where none is known."""
+        return float(np.median([node.area for node in self.nodes.values()]))
 
 
 def weigh_events(
@@ -102,7 +110,43 @@ def event_features(graph: _Graph, event: EventOf, alternatives: list[Alternative
         float(max((link.skipped for link in links), default=0)),
         float(isfinite(flux)),
         min(abs(flux), 3.0) if isfinite(flux) else 0.0,
+        sorted(against)[-2] if len(against) > 1 else 0.0,
+        *_lives(graph, event),
     ]
+
+
+def _lives(graph: _Graph, event: EventOf) -> list[float]:
+    """
+    Size of the smallest feature of the event, how it grew before and after, and how long it lived.
+
+    A pore that shrank has died; a large one that is gone from one frame to the next has
+    more likely merged, and what was there for one frame only was no pore.
+    """
+    members = [graph.nodes[number] for number in (event.parents if event.kind in ("merge", "disappear") else ())]
+    members = members or [graph.nodes[number] for number in event.children]
+    smallest = min(members, key=lambda node: (node.area, node.id))
+    before, after = _follow(graph.links_in, smallest.id, "earlier"), _follow(graph.links_out, smallest.id, "later")
+    return [
+        _log_ratio(smallest.area, graph.typical_area),
+        _log_ratio(smallest.area, graph.nodes[before[0]].area) if before else 0.0,
+        _log_ratio(graph.nodes[after[0]].area, smallest.area) if after else 0.0,
+        float(len(before)),
+        float(len(after)),
+    ]
+
+
+def _follow(links: Mapping[int, list[Link]], start: int, end: str) -> list[int]:
+    """The features along the links from one on, no more than LIFE of them, as long as they neither join nor part."""
+    found: list[int] = []
+    here = links.get(start, [])
+    while len(here) == 1 and len(found) < LIFE:
+        found.append(getattr(here[0], end))
+        here = links.get(found[-1], [])
+    return found
+
+
+def _log_ratio(value: float, other: float) -> float:
+    return log(value / other) if value > 0 and other > 0 else 0.0  # NaN compares as False
 
 
 def _graph(lineage: Lineage, nodes: Sequence[Node], linked: Linked) -> _Graph:

@@ -16,17 +16,9 @@ from processing.chain import segment_as
 from processing.enhance import DEFAULT_ITERATIONS, DEFAULT_METHOD, HMI_PIXEL_MM, deblur
 from processing.enhance.optics import MM_PER_ARCSEC
 from processing.errors import FitsError, FrameError, ParameterError
+from processing.files import check_output, replacing, split_member
 from processing.geometry import RSUN_REF_M, CeaGeometry, PlainGeometry
-from processing.images import (
-    PlainImage,
-    check_output,
-    doubled_grid,
-    read_plain,
-    replacing,
-    split_member,
-    without_statistics,
-    write_plain,
-)
+from processing.images import PlainImage, doubled_grid, read_plain, without_statistics, write_plain
 from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING
 from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS, measure_features
 from processing.parameters import ChainParameters

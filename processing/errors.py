@@ -15,3 +15,8 @@ class FrameError(PorewebError):
 
 class ParameterError(PorewebError):
     """A parameter outside the range in which it has a meaning."""
+
+
+def first_line(problem: Exception) -> str:
+    """What went wrong in somebody else's code, short enough for a sentence."""
+    return str(problem).split("\n")[0] or type(problem).__name__

@@ -15,7 +15,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyError, VerifyWarning
 
-from processing.errors import FitsError, FrameError
+from processing.errors import FitsError, FrameError, first_line
+from processing.files import MAX_PIXELS
 from processing.geometry import CeaGeometry
 from processing.quality import read_quality
 from processing.timekeys import compact_t_rec, format_t_rec, parse_t_rec
@@ -24,8 +25,6 @@ SEGMENTS = ("continuum", "Br", "Bt", "Bp", "bitmap")
 # The field's standard deviations in G: read where they are given, and not missed where they are not.
 OPTIONAL_SEGMENTS = ("Br_err", "Bt_err", "Bp_err")
 _SEGMENT_OF = {segment.lower(): segment for segment in SEGMENTS + OPTIONAL_SEGMENTS}
-# A SHARP is at most about 2,000 x 1,100 pixels; far beyond that is no patch but an attack.
-MAX_PIXELS = 64_000_000
 # hmi.sharp_cea_720s.2875.20130620_103600_TAI.Br.fits, with or without _nrt and the like.
 _FILE_NAME = re.compile(
     r"(?P<series>hmi\.sharp_cea_\w+)\.(?P<harpnum>\d+)\.(?P<t_rec>\d{8}_\d{6}_TAI)\.(?P<segment>\w+)\.fits?"
@@ -138,11 +137,6 @@ def reading(name: str) -> Iterator[None]:
             raise
         except Exception as problem:  # astropy raises many kinds on broken bytes
             raise FitsError(f"{name} is damaged or cut short: {first_line(problem)}") from problem
-
-
-def first_line(problem: Exception) -> str:
-    """What went wrong, short enough for a sentence."""
-    return str(problem).split("\n")[0] or type(problem).__name__
 
 
 @contextmanager

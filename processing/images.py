@@ -22,12 +22,12 @@ import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
-from processing.errors import FitsError, FrameError, ParameterError
-from processing.fits import MAX_PIXELS, first_line, plain_cards, reading
+from processing.errors import FitsError, FrameError, first_line
+from processing.files import MAX_PIXELS, check_output, replacing, split_member
+from processing.fits import plain_cards, reading
 
 Cards = dict[str, Any]
 CARDS = "cards"  # the name of an .npz's text array
-_MEMBER = re.compile(r"(?P<file>.*\.npz)\[(?P<member>[^\[\]]+)\]")
 _STRUCTURE = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|INHERIT|BLANK|BSCALE|BZERO|CHECKSUM|DATASUM|HISTORY|COMMENT|END|"
 )
@@ -54,14 +54,6 @@ class PlainImage:
     data: np.ndarray
     cards: Cards = field(default_factory=dict)
     history: tuple[str, ...] = ()
-
-
-def split_member(path: str | Path) -> tuple[Path, str | None]:
-    """The file, and the array that ``file.npz[name]`` names in it."""
-    match = _MEMBER.fullmatch(str(path))
-    if match and not Path(path).exists():
-        return Path(match["file"]), match["member"]
-    return Path(path), None
 
 
 def read_plain(path: str | Path) -> PlainImage:
@@ -258,28 +250,6 @@ def write_plain(path: str | Path, data: np.ndarray, cards: Mapping[str, Any], hi
     whole = writer(_native(np.asarray(data), path.name), _without_structure(cards), list(history))
     with replacing(path) as beside:
         beside.write_bytes(whole)
-
-
-def check_output(path: Path, suffixes: Iterable[str] | None = None) -> None:
-    """Raise ParameterError when nothing can be written there, before much work is done for it."""
-    suffixes = _WRITERS if suffixes is None else tuple(suffixes)
-    if not path.name.endswith(tuple(suffixes)):
-        raise ParameterError(f"the name of {path.name} must end in {', '.join(suffixes)}")
-    if not path.parent.is_dir():
-        raise ParameterError(f"there is no folder {path.parent} to write {path.name} to")
-    if path.is_dir():
-        raise ParameterError(f"{path} is a folder, not a file to write")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside it; the file is renamed when the block ends well, or removed."""
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _fits_bytes(data: np.ndarray, cards: Cards, history: list[str]) -> bytes:

@@ -16,8 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from processing.errors import FrameError, ParameterError
-from processing.fits import MAX_PIXELS, first_line
+from processing.errors import FrameError, ParameterError, first_line
+from processing.files import MAX_PIXELS
 from processing.link_files import Noted, check_link_files, said, write_link_files
 from processing.parameters import ChainParameters
 from processing.timekeys import CADENCE_S

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from processing.errors import ParameterError
-from processing.images import check_output, replacing
+from processing.files import check_output, replacing
 from processing.track import DetectedFrame, Link
 
 COLUMNS = ("frame_earlier", "label_earlier", "frame_later", "label_later", "probability", "kind")

@@ -14,9 +14,10 @@ from astropy.table import QTable
 from processing.chain import FrameResult, process_frame
 from processing.commands import described, pixel_side_mm, read_contrast, read_labels, t_rec_of, write_table
 from processing.errors import FitsError, FrameError, ParameterError
+from processing.files import check_output, replacing
 from processing.fits import PatchFrame, read_key, read_patch_frame
 from processing.flags import FeatureFlag
-from processing.images import check_output, doubled_grid, read_plain_cards, replacing, write_plain
+from processing.images import doubled_grid, read_plain_cards, write_plain
 from processing.limb_darkening import LIMB_DARKENING
 from processing.lineage import Node, build_lineage
 from processing.link_files import Noted, check_link_files, write_link_files

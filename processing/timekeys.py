@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from astropy.time import Time
-
 from processing.errors import FrameError
 
 # T_REC_epoch of hmi.sharp_cea_720s (TRECEPOC in every full header). TAI has no leap
@@ -61,6 +59,8 @@ def utc_of(t_rec_s: int) -> datetime:
 def utcs_of(t_rec_s: Iterable[int]) -> list[datetime]:
     """`utc_of` for many moments, at the price of one."""
     moments = [tai_of(seconds) for seconds in t_rec_s]
+    from astropy.time import Time  # here, as it is slow to import and few need leap seconds
+
     return list(Time(moments, scale="tai").utc.to_datetime()) if moments else []
 
 

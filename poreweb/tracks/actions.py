@@ -16,6 +16,8 @@ from django.utils import timezone
 import poreweb
 from poreweb.observations.models import Ingest, Patch, RawFile
 from poreweb.tracks import rows
+from poreweb.tracks.changes import change_lineage
+from poreweb.tracks.extension import arrival, highest_track
 from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
 from poreweb.tracks.signals import run_done
 from poreweb.work.models import Task
@@ -27,6 +29,7 @@ from processing.lineage import Lineage, Node
 from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS
 from processing.parameters import ChainParameters
 from processing.track import Linked
+from processing.track.extend import REOPENED
 
 # A run whose failed frames are more than this share is not to be trusted as a series.
 MAX_FAILED_SHARE = 0.2
@@ -75,18 +78,64 @@ def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = 
     )
     run.input_hash = input_hash(run)
     run.save(update_fields=["input_hash"])
-    # a job starts TensorFlow anew, so a long series goes in longer batches: at most some twenty
-    step = max(settings.BATCH_FRAMES, len(frames) // 20)
-    for first in range(0, len(frames), step):
-        last = min(first + step, len(frames)) - 1
-        dispatch(Batch.objects.create(run=run, kind=Batch.Kind.FRAMES, first=first, last=last))
+    _dispatch_frames(run, 0, len(frames))
     write_log(run, f"Run {run.number} started on {len(frames)} frames with code {run.code_version}.")
     return run
 
 
+def _dispatch_frames(run: Run, first: int, end: int) -> None:
+    """Queue the frames from index ``first`` on, before ``end``."""
+    # a job starts TensorFlow anew, so a long series goes in longer batches: at most some twenty
+    step = max(settings.BATCH_FRAMES, (end - first) // 20)
+    for start in range(first, end, step):
+        last = min(start + step, end) - 1
+        dispatch(Batch.objects.create(run=run, kind=Batch.Kind.FRAMES, first=start, last=last))
+
+
+@transaction.atomic
+def extend_run(run: Run, *, user: User | None = None) -> int:
+    """
+    Queue the chain on the frames that have come after the run's last one; how many they are.
+
+    Raises
+    ------
+    ParameterError
+        If the run is not done, or there is no such frame, or one that is not later.
+    """
+    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    arrived = arrival(run)
+    if arrived.refusal:
+        raise ParameterError(arrived.refusal)
+    first, n_new = run.segmentations.count(), len(arrived.frames)
+    Segmentation.objects.bulk_create(
+        [Segmentation(run=run, frame=frame, index=first + k) for k, frame in enumerate(arrived.frames)], batch_size=500
+    )
+    run.extensions.append(
+        {
+            "first": first,
+            "n_frames": n_new,
+            "code_version": code_version(),
+            "by": user.username if user else "",
+            "at": timezone.now().isoformat(),
+            "highest_track": highest_track(run),
+        }
+    )
+    run.state, run.error, run.finished_at, run.input_hash = Run.State.RUNNING, "", None, input_hash(run)
+    run.save(update_fields=["extensions", "state", "error", "finished_at", "input_hash"])
+    _dispatch_frames(run, first, first + n_new)
+    write_log(run, f"{n_new} frame{'s' if n_new > 1 else ''} added with code {code_version()}.")
+    return n_new
+
+
 def input_hash(run: Run) -> str:
-    """SHA-256 over the raw files that a run reads and its parameters: equal hashes give equal results."""
+    """
+    SHA-256 over the raw files that a run reads, its parameters, and where frames were added to it.
+
+    Equal hashes give equal results, but for what people had settled when frames were added.
+    """
     digest = hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode())
+    for added in run.extensions:
+        digest.update(f"added from {added['first']}\n".encode())
     files = RawFile.objects.filter(frame__segmentations__run=run, segment__in=SEGMENTS_READ, conflict=False)
     ordered = files.order_by("frame__t_rec_s", "segment", "pk")
     for t_rec_s, segment, sha256 in ordered.values_list("frame__t_rec_s", "segment", "sha256"):
@@ -133,10 +182,22 @@ def store_lineage(
     *,
     frame_indices: list[int],
     nodes: list[Node],
+    n_known: int = 0,
 ) -> None:
-    """Replace the run's links, alternatives, tracks and events, if the tracking is still this worker's."""
+    """
+    Replace the run's links, alternatives, tracks and events, if the tracking is still this worker's.
+
+    When ``n_known`` frames were tracked before, rows that stay as they were are kept, and
+    with them what people have said.
+    """
     must_hold(batch)
-    rows.save_lineage(batch.run, linked, lineage, certainties, frame_indices, nodes)
+    found = batch.run, linked, lineage, certainties, frame_indices, nodes
+    if n_known:
+        for event in change_lineage(*found, first_open=n_known - REOPENED):
+            what = f"{event.get_kind_display().capitalize()} in frame {event.index + 1}"
+            write_log(batch.run, f"{what} is not found any more; it stays, since people have judged it.")
+    else:
+        rows.save_lineage(*found)
     write_log(batch.run, f"{len(lineage.tracks)} tracks, {len(linked.links)} links and {len(lineage.events)} events.")
 
 
@@ -146,7 +207,7 @@ def advance(run: Run) -> None:
     if run.state != Run.State.RUNNING or run.batches.filter(state__in=Task.OPEN).exists():
         return
     failed = run.batches.filter(state=Task.State.FAILED)
-    tracking = run.batches.filter(kind=Batch.Kind.TRACK).first()
+    n_tracked = run.n_tracked
     n_failed, n_all = run.segmentations.filter(state=Segmentation.State.FAILED).count(), run.segmentations.count()
     if failed.exists():
         first = failed.first()
@@ -155,9 +216,9 @@ def advance(run: Run) -> None:
     elif n_failed > MAX_FAILED_SHARE * n_all:
         reason = run.segmentations.filter(state=Segmentation.State.FAILED).values_list("reason", flat=True)[0]
         _end(run, Run.State.FAILED, f"{n_failed} of {n_all} frames failed; the first one because {reason}.")
-    elif tracking is None:
+    elif n_tracked < n_all:
         write_log(run, f"{n_all - n_failed} of {n_all} frames measured; tracking.")
-        dispatch(Batch.objects.create(run=run, kind=Batch.Kind.TRACK, first=0, last=n_all - 1))
+        dispatch(Batch.objects.create(run=run, kind=Batch.Kind.TRACK, first=n_tracked, last=n_all - 1))
     else:
         # a retry may have read files that came after the start
         run.input_hash, run.sparkline = input_hash(run), rows.sparkline(run)
@@ -185,17 +246,22 @@ def cancel_run(run: Run) -> bool:
 
 @transaction.atomic
 def retry_run(run: Run) -> bool:
-    """Queue again what failed or was cancelled; frames already measured are kept. False if there is nothing."""
+    """
+    Queue again what failed or was cancelled; frames already measured are kept. False if there is nothing.
+
+    A frame that failed among those that have been tracked stays so: what is settled is not opened again.
+    """
     run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
     if run.state not in (Run.State.FAILED, Run.State.CANCELLED):
         return False
     run.state, run.error, run.finished_at = Run.State.RUNNING, "", None
     run.save(update_fields=["state", "error", "finished_at"])
     write_log(run, "Retried.")
-    failed_frames = run.segmentations.filter(state=Segmentation.State.FAILED)
+    failed_frames = run.segmentations.filter(state=Segmentation.State.FAILED, index__gte=run.n_tracked)
     again = set(failed_frames.values_list("index", flat=True))
     failed_frames.update(state=Segmentation.State.WAITING, reason="")
-    run.batches.filter(kind=Batch.Kind.TRACK).delete()  # made again once all frames are in
+    # made again once all frames are in
+    run.batches.filter(kind=Batch.Kind.TRACK).exclude(state=Task.State.DONE).delete()
     for batch in run.batches.all():
         holds_failed = any(batch.first <= index <= batch.last for index in again)
         if holds_failed or batch.state in (Task.State.FAILED, Task.State.CANCELLED):

@@ -1,9 +1,11 @@
 """Background steps. Each takes a primary key and may safely run twice."""
 
+from typing import Any
+
 from django.conf import settings
 
 from poreweb.observations.archive import read_frame
-from poreweb.tracks import actions, archive, rows
+from poreweb.tracks import accuracy, actions, archive, extension, rows
 from poreweb.tracks.models import Batch, Run, Segmentation
 from poreweb.work.tasks import holds, perform
 from processing.certainty import weigh_events
@@ -46,27 +48,42 @@ def process_segmentation(batch: Batch, segmentation: Segmentation, n_frames: int
 
 
 def track_run(batch: Batch) -> None:
-    """Link the features of all frames, cut the links into tracks and events, and weigh how sure these are."""
+    """
+    Link the features of all frames, cut the links into tracks and events, and weigh how sure these are.
+
+    When frames before the batch's first one have been tracked, that is gone on with.
+    """
     run = batch.run
     parameters = run.chain_parameters
     done = rows.processed(run)
     if not done:
         raise FrameError("no frame was measured, so there is nothing to track")
-    linked = link_series(
-        rows.detected_frames(run),
-        pixel_side_mm=pixel_side_mm(run, done[0]),
-        reach_mm=parameters.reach_mm,
-        max_gap=parameters.max_gap,
-        link_bias=parameters.link_bias,
-        opposite_polarity=parameters.opposite_polarity,
-    )
+    n_known = sum(segmentation.index < batch.first for segmentation in done)
+    if n_known == len(done):
+        actions.write_log(run, "No new frame was measured; tracks and events stay as they are.")
+        return
+    options: dict[str, Any] = {
+        "pixel_side_mm": pixel_side_mm(run, done[0]),
+        "reach_mm": parameters.reach_mm,
+        "max_gap": parameters.max_gap,
+        "link_bias": parameters.link_bias,
+        "opposite_polarity": parameters.opposite_polarity,
+    }
+    if n_known:
+        linked = extension.go_on_with_links(run, done, n_known, **options)
+    else:
+        linked = link_series(rows.detected_frames(run), **options)
     nodes, frame_indices = rows.nodes_of(run)
     breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
-    lineage = build_lineage(nodes, linked.links, n_frames=len(frame_indices), breaks=breaks)
+    numbers = extension.track_numbers(run) if n_known else None
+    lineage = build_lineage(nodes, linked.links, n_frames=len(frame_indices), breaks=breaks, numbers=numbers)
     certainties = weigh_events(lineage, nodes, linked)
     if holds(batch):
         archive.write_statistics(run)
-    actions.store_lineage(batch, linked, lineage, certainties, frame_indices=frame_indices, nodes=nodes)
+    actions.store_lineage(
+        batch, linked, lineage, certainties, frame_indices=frame_indices, nodes=nodes, n_known=n_known
+    )
+    accuracy.store_accuracy(run)
 
 
 def pixel_side_mm(run: Run, segmentation: Segmentation) -> float:

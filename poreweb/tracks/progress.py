@@ -83,11 +83,12 @@ def progress_of(run: Run) -> Progress:
         Stage(name, counts["n_done"], counts["n_all"], spent[name], _frame_state(run, n_ended, counts["n_all"]))
         for name in STAGES
     ]
-    tracking = run.batches.filter(kind=Batch.Kind.TRACK).first()
+    # that of all frames; when some were added there is one of those before
+    tracking = run.batches.filter(kind=Batch.Kind.TRACK, last=counts["n_all"] - 1).first()
     took = 0.0
     if tracking and tracking.started_at and tracking.finished_at:
         took = (tracking.finished_at - tracking.started_at).total_seconds()
-    tracked = counts["n_done"] if tracking and tracking.state == Task.State.DONE else 0
+    tracked = run.segmentations.filter(state=Segmentation.State.DONE, index__lt=run.n_tracked).count()
     stages.append(Stage("track", tracked, counts["n_done"], took, tracking.state if tracking else Task.State.WAITING))
     return Progress(
         run.state,

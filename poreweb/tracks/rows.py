@@ -1,7 +1,8 @@
 """Between the science code's tables and this app's rows."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,11 +12,12 @@ from django.db.models import Sum
 from poreweb.tracks import archive
 from poreweb.tracks.models import Alternative, CandidateLink, Event, Feature, Link, Run, Segmentation, Track
 from processing.certainty import Certainty
-from processing.lineage import Lineage, Node
+from processing.lineage import EventOf, Lineage, Node, TrackOf
 from processing.track import DetectedFrame, Linked
 from processing.track import Link as LinkOf
 
 AnyLink = TypeVar("AnyLink", bound=CandidateLink)
+LINK_VALUES = ("cost", "overlap", "distance_mm", "skipped", "probability")
 
 # Column of the feature table -> field of the row; units are in the field's name.
 COLUMNS = {
@@ -41,10 +43,10 @@ def feature_rows(segmentation: Segmentation, table: QTable) -> list[Feature]:
     return rows
 
 
-def detected_frames(run: Run) -> Iterator[DetectedFrame]:
-    """The features of every frame that was processed, in order of T_REC."""
+def detected_frames(run: Run, done: Iterable[Segmentation] | None = None) -> Iterator[DetectedFrame]:
+    """The features of these frames, or of every one that was processed, in order of T_REC."""
     fields = ("pk", "row", "col", "area_px", "intensity_mean", "flux_mx")
-    for segmentation in processed(run):
+    for segmentation in processed(run) if done is None else done:
         found = list(segmentation.features.order_by("label").values_list(*fields))
         # NULL becomes NaN; keys are exact in a double up to 2**53
         ids, row, col, area, intensity, flux = np.array(found, float).reshape(-1, len(fields)).T
@@ -90,8 +92,28 @@ def nodes_of(run: Run) -> tuple[list[Node], list[int]]:
 
 def links_of(run: Run) -> list[LinkOf]:
     """The run's links as the science code takes them."""
-    rows = run.links.values_list("earlier_id", "later_id", "cost", "overlap", "distance_mm", "skipped", "probability")
-    return [LinkOf(*row) for row in rows]
+    return [LinkOf(*row) for row in run.links.values_list("earlier_id", "later_id", *LINK_VALUES)]
+
+
+def linked_of(run: Run) -> Linked:
+    """The run's links and alternatives as the science code takes them."""
+    rejected = [LinkOf(*row) for row in run.alternatives.values_list("earlier_id", "later_id", *LINK_VALUES)]
+    return Linked(links_of(run), rejected)
+
+
+def events_of(run: Run) -> dict[int, EventOf]:
+    """The run's events as the science code takes them, by key; ``frame`` is the frame's index in the run."""
+    ends: list[dict[int, list[int]]] = []
+    for through in (Event.parents.through, Event.children.through):
+        of_event = defaultdict(list)
+        pairs = through.objects.filter(event__run=run).order_by("feature_id")
+        for event_id, feature_id in pairs.values_list("event_id", "feature_id"):
+            of_event[event_id].append(feature_id)
+        ends.append(of_event)
+    return {
+        pk: EventOf(kind, index, tuple(ends[0].get(pk, ())), tuple(ends[1].get(pk, ())))
+        for pk, kind, index in run.events.values_list("pk", "kind", "index")
+    }
 
 
 def save_lineage(
@@ -105,34 +127,42 @@ def save_lineage(
     """Replace the run's links, alternatives, tracks and events. Call within a transaction."""
     for stale in (run.links, run.alternatives, run.events, run.tracks):
         stale.all().delete()
-    Link.objects.bulk_create(_link_rows(Link, run, linked.links), batch_size=500)
-    Alternative.objects.bulk_create(_link_rows(Alternative, run, linked.rejected), batch_size=500)
+    Link.objects.bulk_create(link_rows(Link, run, linked.links), batch_size=500)
+    Alternative.objects.bulk_create(link_rows(Alternative, run, linked.rejected), batch_size=500)
     index_of = {node.id: frame_indices[node.frame] for node in nodes}
-    tracks = Track.objects.bulk_create(
-        [
-            Track(run=run, number=track.number, lineage=track.lineage, first_index=index_of[track.ids[0]],
-                  last_index=index_of[track.ids[-1]], n_features=len(track.ids))
-            for track in lineage.tracks
-        ],
-        batch_size=500,
-    )  # fmt: skip
-    for row, track in zip(tracks, lineage.tracks, strict=True):
-        # one short statement a track: a bulk_update of all holds SQLite's write lock a hundred times as long
-        for start in range(0, len(track.ids), 500):
-            Feature.objects.filter(pk__in=track.ids[start : start + 500]).update(track=row)
-    events = Event.objects.bulk_create(
-        [
-            Event(run=run, kind=event.kind, index=frame_indices[event.frame], runner_up=certainty.runner_up,
-                  reasons=certainty.reasons, **_known(certainty))
-            for event, certainty in zip(lineage.events, certainties, strict=True)
-        ],
-        batch_size=500,
-    )  # fmt: skip
+    tracks = [Track(run=run, number=track.number, **track_values(track, index_of)) for track in lineage.tracks]
+    for row, track in zip(Track.objects.bulk_create(tracks, batch_size=500), lineage.tracks, strict=True):
+        put_on_track(row, track.ids)
+    save_events(run, lineage.events, certainties, frame_indices)
+
+
+def track_values(track: TrackOf, index_of: Mapping[int, int]) -> dict[str, int]:
+    """What a track's row says of it beside its number; ``index_of`` is each feature's frame."""
+    first, last = index_of[track.ids[0]], index_of[track.ids[-1]]
+    return {"lineage": track.lineage, "first_index": first, "last_index": last, "n_features": len(track.ids)}
+
+
+def put_on_track(row: Track, ids: Sequence[int]) -> None:
+    """Say of features that they are of that track."""
+    # one short statement a track: a bulk_update of all holds SQLite's write lock a hundred times as long
+    for start in range(0, len(ids), 500):
+        Feature.objects.filter(pk__in=ids[start : start + 500]).update(track=row)
+
+
+def save_events(
+    run: Run, events: Sequence[EventOf], certainties: Sequence[Certainty], frame_indices: Sequence[int]
+) -> None:
+    """Add events with their ends."""
+    made = [
+        Event(run=run, kind=event.kind, index=frame_indices[event.frame], **certainty_values(certainty))
+        for event, certainty in zip(events, certainties, strict=True)
+    ]
+    made = Event.objects.bulk_create(made, batch_size=500)
     for through, ends in ((Event.parents.through, "parents"), (Event.children.through, "children")):
-        _save_ends(through, events, [getattr(event, ends) for event in lineage.events])
+        _save_ends(through, made, [getattr(event, ends) for event in events])
 
 
-def _link_rows(model: type[AnyLink], run: Run, links: Iterable[LinkOf]) -> list[AnyLink]:
+def link_rows(model: type[AnyLink], run: Run, links: Iterable[LinkOf]) -> list[AnyLink]:
     """Unsaved links or alternatives."""
     return [
         model(run=run, earlier_id=link.earlier, later_id=link.later, cost=link.cost, overlap=link.overlap,
@@ -141,10 +171,11 @@ def _link_rows(model: type[AnyLink], run: Run, links: Iterable[LinkOf]) -> list[
     ]  # fmt: skip
 
 
-def _known(certainty: Certainty) -> dict[str, float | None]:
-    """Its numbers; what is not finite, since nothing competes with the event, becomes NULL."""
+def certainty_values(certainty: Certainty) -> dict[str, Any]:
+    """As an event's row has it; what is not finite, since nothing competes with the event, becomes NULL."""
     numbers = {name: getattr(certainty, name) for name in ("probability", "runner_up_probability", "margin")}
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    known = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    return {**known, "runner_up": certainty.runner_up, "reasons": certainty.reasons}
 
 
 def _save_ends(through: Any, events: list[Event], ends: list[tuple[int, ...]]) -> None:

@@ -1,7 +1,7 @@
 """HTTP in, HTTP out: runs."""
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -11,6 +11,8 @@ from poreweb.observations.charts import latest_exports
 from poreweb.observations.models import Patch
 from poreweb.review.queries import PENDING, events_to_review
 from poreweb.tracks import actions
+from poreweb.tracks.accuracy import accuracy_of, has_truth
+from poreweb.tracks.extension import arrival
 from poreweb.tracks.forms import RunForm, described
 from poreweb.tracks.models import Run, Segmentation
 from poreweb.tracks.photometry import photometry_of
@@ -35,6 +37,9 @@ def run_page(request: Request, pk: int) -> HttpResponse:
         "n_events": events_to_review(run).count(),
         "n_to_judge": events_to_review(run).filter(state=PENDING).count(),
         "n_tracks": run.tracks.count(),
+        "has_truth": run.state == Run.State.DONE and has_truth(run.patch),
+        "is_tracked": run.n_tracked > 0,
+        "arrived": arrival(run) if run.state == Run.State.DONE else None,
     }
     if request.htmx:
         return render(request, "tracks/_run_state.html", context)
@@ -42,6 +47,15 @@ def run_page(request: Request, pk: int) -> HttpResponse:
     context["form"] = RunForm(initial=run.parameters)
     context["photometry"] = photometry_of(run)
     return render(request, "tracks/run.html", context)
+
+
+@require_GET
+def accuracy_page(request: Request, pk: int) -> HttpResponse:
+    """How right the tracking is; only of a simulated patch."""
+    run = get_visible(Run.objects.select_related("patch__team"), request.user, pk)
+    if not has_truth(run.patch):
+        raise Http404(f"{run.patch} is not known to be simulated, so there is no truth")
+    return render(request, "tracks/accuracy.html", {"run": run, "accuracy": accuracy_of(run)})
 
 
 @require_POST
@@ -58,6 +72,18 @@ def start(request: Request, patch_id: int) -> HttpResponse:
         except ParameterError as problem:
             form.add_error(None, f"{problem}.")
     return render(request, "tracks/run_form.html", {"patch": patch, "parent": parent, "form": form})
+
+
+@require_POST
+def extend(request: Request, pk: int) -> HttpResponse:
+    """Add the frames that came after the run's last one."""
+    run = get_visible(Run.objects.select_related("patch__team"), request.user, pk)
+    must_write(request.user, run.patch.team)
+    try:
+        actions.extend_run(run, user=request.user)
+    except ParameterError as problem:
+        messages.info(request, f"{problem}.")
+    return redirect(run)
 
 
 @require_POST

@@ -30,7 +30,9 @@ from processing.track.series import DetectedFrame, Series, gather
 FIRST_SEED = 1_000_000
 # Slots over which candidates are learned; longer gaps are read as the longest of these.
 MAX_STEPS = 5
-WIDTH = 32
+# Times that all events are gone through; more of them and the network learns its own examples.
+EVENT_EPOCHS = 12
+WIDTH = 64
 # Share of the series that show a few pores only.
 FEW_SHARE = 0.4
 N_ROUNDS = 3
@@ -101,7 +103,7 @@ def simulate_scene(seed: int) -> Scene:
     return Scene(series, motion, pairs, features_alone(series, motion, pairs), true)
 
 
-def train_round(features: np.ndarray, true: np.ndarray, *, seed: int, epochs: int) -> Round:
+def train_round(features: np.ndarray, true: np.ndarray, *, seed: int, epochs: int, batch: int = BATCH) -> Round:
     """One network, by cross-entropy, so that its output is a probability."""
     import keras
 
@@ -115,10 +117,10 @@ def train_round(features: np.ndarray, true: np.ndarray, *, seed: int, epochs: in
         keras.layers.Dense(WIDTH, activation="relu"),
         keras.layers.Dense(1),
     ])  # fmt: skip
-    n_steps = epochs * (len(true) // BATCH + 1)
+    n_steps = epochs * (len(true) // batch + 1)
     rate = keras.optimizers.schedules.CosineDecay(3e-3, n_steps)
     network.compile(keras.optimizers.Adam(rate), keras.losses.BinaryCrossentropy(from_logits=True))
-    network.fit(inputs, true.astype(np.float32), batch_size=BATCH, epochs=epochs, verbose=0)
+    network.fit(inputs, true.astype(np.float32), batch_size=batch, epochs=epochs, verbose=0)
     layers = tuple(tuple(np.asarray(part) for part in layer.get_weights()) for layer in network.layers)
     return Round(mean, scale, layers)  # type: ignore[arg-type]
 
@@ -234,7 +236,7 @@ def main() -> None:
         report("links", *(np.concatenate(part) for part in zip(*((p, s.true) for s, p in results), strict=True)))
         examples = pool.map(event_examples, [(seed, model) for seed in others], chunksize=1)
     held_examples, examples = examples[:n_held_back], examples[n_held_back:]
-    model = replace(model, events=train_round(*_joined(examples), seed=options.seed, epochs=5 * options.epochs))
+    model = replace(model, events=train_round(*_joined(examples), seed=options.seed, epochs=EVENT_EPOCHS, batch=256))
     features, right = _joined(held_examples)
     report("events", model.events(features), right)
     write_model(options.output, model)

@@ -182,15 +182,34 @@ TRACKERS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 # What the grid below found best; a level that is not here takes the functions' defaults.
-TUNED: dict[str, dict[str, dict[str, float]]] = {}
+TUNED: dict[str, dict[str, dict[str, float]]] = {
+    "medium": {
+        "distance mapper": {"reach_px": 13.5},
+        "laptrack, distance": {"reach_px": 18, "gap_reach_px": 27, "event_reach_px": 17},
+        "laptrack, overlap": {"cutoff": 0.7, "gap_cutoff": 0.999, "event_cutoff": 0.9},
+        "trackpy": {"reach_px": 22},
+    },
+    "hard": {
+        "distance mapper": {"reach_px": 18},
+        "laptrack, distance": {"reach_px": 18, "gap_reach_px": 27, "event_reach_px": 17},
+        "laptrack, overlap": {"cutoff": 0.9, "gap_cutoff": 0.7, "event_cutoff": 0.999},
+        "trackpy": {"reach_px": 22},
+    },
+    "fast": {
+        "distance mapper": {"reach_px": 27},
+        "laptrack, distance": {"reach_px": 25, "gap_reach_px": 37.5, "event_reach_px": 24},
+        "laptrack, overlap": {"cutoff": 0.9, "gap_cutoff": 0.7, "event_cutoff": 0.999},
+        "trackpy": {"reach_px": 27},
+    },
+}
 
 
 def _grid(name: str) -> Iterator[dict[str, float]]:
     """The settings tried."""
     if name in ("distance mapper", "trackpy"):
-        yield from ({"reach_px": reach} for reach in (6, 8, 10, 12, 13.5, 15, 16.5, 18, 22, 27))
+        yield from ({"reach_px": reach} for reach in (8, 10, 12, 13.5, 15, 16.5, 18, 22, 27, 33))
     elif name == "laptrack, distance":
-        for reach, gap, event in itertools.product((6, 9, 13, 18, 25), (1.0, 1.5), (8, 12, 17, 24, 32)):
+        for reach, gap, event in itertools.product((9, 13, 18, 25, 32), (1.0, 1.5), (8, 12, 17, 24, 32)):
             yield {"reach_px": reach, "gap_reach_px": gap * reach, "event_reach_px": event}
     else:
         for link, gap, event in itertools.product((0.5, 0.7, 0.9), (0.7, 0.999), (0.5, 0.7, 0.9, 0.999)):

@@ -136,8 +136,8 @@ Seeds {seeds[0]} to {seeds[-1]}, {n_frames} frames of 700 x 1200 each; nothing w
 
 Every tracker gets the same detections, false ones among them. laptrack with overlap and poreweb look at the label
 images, poreweb at intensity and flux as well where it does not say "labels only"; the others at centroids alone.
-The others' settings are the best of a small grid on another seed of the same level, and differ from level to level;
-poreweb has one setting. Its probabilities were learned on series of the same simulator, of random levels and of
+The others' settings are the best of a small grid on another seed of the same level, and differ from level to level
+(`TUNED` in `tests/benchmarks/baseline_trackers.py`); poreweb has one setting. Its probabilities were learned on series of the same simulator, of random levels and of
 these, with other seeds: that is an advantage which the others cannot have here.
 
 - *Merges*, *splits*: right at the right detection with two right branches; ±2: up to two frames early or late.

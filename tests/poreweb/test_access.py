@@ -9,6 +9,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
+from poreweb.tracks.accuracy import keep_truth
+
 OPEN = {"/accounts/login/", "/staff/login/"}
 READ = {
     "observations:patch": ["patch"],
@@ -18,6 +20,7 @@ READ = {
     "observations:thumbnail": ["patch", "frame"],
     "observations:ingest": ["ingest"],
     "tracks:run": ["run"],
+    "tracks:accuracy": ["run"],
     "review:events": ["run"],
     "review:event": ["event"],
     "exports:download": ["export"],
@@ -54,7 +57,8 @@ def names(patterns: list[URLPattern | URLResolver], space: str = "") -> Iterator
 
 
 @pytest.fixture
-def url(run, event, frame):
+def url(run, event, frame, simulated):
+    assert keep_truth(run.patch, simulated / "truth.json")
     keys = {
         "patch": run.patch_id, "frame": frame.pk, "run": run.pk, "event": event.pk,
         "ingest": run.patch.ingests.get().pk, "export": run.exports.first().pk,

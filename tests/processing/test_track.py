@@ -94,7 +94,7 @@ def test_a_split_has_all_its_children(radius):
 def test_three_may_merge_at_once():
     apart: list[Disk] = [(32, 40, 5), (32, 51, 4), (32, 29, 4)]
     joined: list[Disk] = [(32, 40, 5), (32, 49, 4), (32, 31, 4)]
-    lineage = lineage_of([apart, joined])
+    lineage = lineage_of([apart, apart, joined, joined])
     (merge,) = lineage.events
     assert merge.kind == "merge"
     assert len(merge.parents) == 3

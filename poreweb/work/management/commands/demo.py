@@ -11,15 +11,18 @@ from django.core.management.base import CommandError
 
 from poreweb.exports.models import Export
 from poreweb.observations.jobs import ingest_here
+from poreweb.observations.models import Patch
 from poreweb.people.actions import DEMO_PASSWORD, DEMO_USER, make_demo_people
 from poreweb.people.models import Team
 from poreweb.storage import local_path
+from poreweb.tracks.accuracy import is_scored, keep_truth, store_accuracy
 from poreweb.tracks.actions import start_run
 from poreweb.tracks.models import Run
 from poreweb.tracks.progress import progress_of
 from poreweb.work.management.commands.serve import Command as Serve
 from poreweb.work.models import Task
 from poreweb.work.services import Supervisor
+from processing.errors import FrameError
 from processing.parameters import ChainParameters
 from processing.synthetic import SimulationParameters, write_simulation
 
@@ -49,6 +52,7 @@ class Command(Serve):
         runs = self.ingest(team, folder)
         for run in runs:
             self.follow(run, supervisor)
+            self.score(run)
         self.summarise(runs, supervisor)
 
     def simulated_folder(self) -> Path:
@@ -71,6 +75,7 @@ class Command(Serve):
             raise CommandError(f"{folder} holds no SHARP segment that can be used.")
         runs = []
         for patch in ingest.patches.all():
+            self.keep_truth(patch, folder / "truth.json")
             latest = patch.runs.exclude(state=Run.State.CANCELLED).first()
             if latest is None or latest.segmentations.count() != patch.frames.count():
                 latest = start_run(patch, ChainParameters())
@@ -78,6 +83,20 @@ class Command(Serve):
         if report.n_new == 0:
             ingest.delete()  # a later start that brought nothing is not worth a row
         return runs
+
+    def keep_truth(self, patch: Patch, path: Path) -> None:
+        """Keep the truth of a simulation, if the folder has one, so that the runs can be scored."""
+        if path.is_file():
+            try:
+                keep_truth(patch, path)
+            except FrameError as problem:
+                self.stdout.write(f"{problem}.")
+
+    def score(self, run: Run) -> None:
+        """Compare a run with the truth that ended before there was one; the others have done so themselves."""
+        run.refresh_from_db()
+        if run.state == Run.State.DONE and not is_scored(run):
+            store_accuracy(run)
 
     def follow(self, run: Run, supervisor: Supervisor) -> None:
         """Show a run's progress until it and its files are done."""

@@ -8,7 +8,9 @@ from math import exp, isfinite, log
 
 import numpy as np
 
+from processing.errors import ParameterError
 from processing.lineage import EVENT_KINDS, EventOf, Lineage, Node
+from processing.track.paths import is_joined
 from processing.track.probability import LinkModel, default_model
 from processing.track.series import Link, Linked
 
@@ -62,9 +64,15 @@ class _Graph:
     rejected_out: dict[int, list[Link]] = field(default_factory=lambda: defaultdict(list))
 
     @cached_property
+    def onward(self) -> dict[int, list[int]]:
+        """Each feature's successors."""
+        return {number: [link.later for link in links] for number, links in self.links_out.items()}
+
+    @cached_property
     def typical_area(self) -> float:
         """Median area of the features; NaN where none is known."""
-        return float(np.median([node.area for node in self.nodes.values()]))
+        known = [node.area for node in self.nodes.values() if isfinite(node.area)]
+        return float(np.median(known)) if known else float("nan")
 
 
 def weigh_events(
@@ -75,10 +83,13 @@ def weigh_events(
     alternatives = [_alternatives(graph, event) for event in lineage.events]
     if not lineage.events:
         return []
+    model = model or default_model()
+    if model.event_features != EVENT_FEATURES:
+        raise ParameterError("the model was trained on other features of events; train it again")
     features = np.array([
         event_features(graph, event, found) for event, found in zip(lineage.events, alternatives, strict=True)
     ])  # fmt: skip
-    probability = (model or default_model()).events(features)
+    probability = model.events(features)
     return [
         _certainty(graph, event, found, float(value))
         for event, found, value in zip(lineage.events, alternatives, probability, strict=True)
@@ -177,15 +188,7 @@ def _rivals_of(graph: _Graph, event: EventOf) -> list[Link]:
 
 def _already_joined(graph: _Graph, link: Link) -> bool:
     """Whether chosen links lead from one end of a link to the other."""
-    last = graph.nodes[link.later].frame
-    reached = [link.earlier]
-    while reached:
-        here = reached.pop()
-        if here == link.later:
-            return True
-        onward = graph.links_out.get(here, ())
-        reached += [item.later for item in onward if graph.nodes[item.later].frame <= last]
-    return False
+    return is_joined(link.earlier, link.later, graph.onward, lambda number: graph.nodes[number].frame, directly=True)
 
 
 def _alternatives(graph: _Graph, event: EventOf) -> list[Alternative]:

@@ -87,28 +87,31 @@ class TrackingScores:
 
 
 @dataclass(frozen=True)
-class _Tracking:
+class NumberedEdges:
     """Detections and edges by number: ``nodes`` shape (n,), ``edges`` (m, 2), ``frames[node]`` for every number."""
 
     nodes: np.ndarray
     edges: np.ndarray
     frames: np.ndarray
 
-    def with_edges(self, edges: np.ndarray) -> "_Tracking":
-        return _Tracking(self.nodes, edges, self.frames)
+    def with_edges(self, edges: np.ndarray) -> "NumberedEdges":
+        """The same detections with other edges."""
+        return NumberedEdges(self.nodes, edges, self.frames)
 
-    def skips(self) -> "_Tracking":
+    def skips(self) -> "NumberedEdges":
         """Only the edges over at least one frame."""
         return self.with_edges(self.edges[np.diff(self.frames[self.edges]).ravel() > 1])
 
-    def reversed(self) -> "_Tracking":
+    def reversed(self) -> "NumberedEdges":
         """The same with time running backwards, so that merges are splits."""
-        return _Tracking(self.nodes, self.edges[:, ::-1], -self.frames)
+        return NumberedEdges(self.nodes, self.edges[:, ::-1], -self.frames)
 
     def n_in(self) -> np.ndarray:
+        """How many edges end at each number."""
         return np.bincount(self.edges[:, 1], minlength=self.frames.size)
 
     def n_out(self) -> np.ndarray:
+        """How many edges begin at each number."""
         return np.bincount(self.edges[:, 0], minlength=self.frames.size)
 
 
@@ -138,7 +141,7 @@ def score_tracking(
         If an array has another shape, an edge does not run forward in time, or it begins
         or ends at a detection that is not among the nodes.
     """
-    true, found = _numbered(
+    true, found = number_detections(
         _rows(nodes, 2, "true nodes"),
         _rows(true_edges, 4, "true edges"),
         _rows(found_nodes, 2, "found nodes"),
@@ -172,16 +175,16 @@ def _rows(array: np.ndarray, n_columns: int, name: str) -> np.ndarray:
     return np.unique(rows.astype(np.int64), axis=0)
 
 
-def _numbered(
+def number_detections(
     nodes: np.ndarray, true_edges: np.ndarray, found_nodes: np.ndarray, found_edges: np.ndarray
-) -> tuple[_Tracking, _Tracking]:
+) -> tuple[NumberedEdges, NumberedEdges]:
     """Both trackings with one number for each detection, the same in both."""
     known, number = np.unique(np.concatenate([nodes, found_nodes]), axis=0, return_inverse=True)
     numbers = {(int(frame), int(label)): index for index, (frame, label) in enumerate(known)}
     true_nodes, other_nodes = np.split(number.ravel(), [len(nodes)])
     return (
-        _Tracking(true_nodes, _edge_numbers(true_edges, true_nodes, numbers, "a true edge"), known[:, 0]),
-        _Tracking(other_nodes, _edge_numbers(found_edges, other_nodes, numbers, "a found edge"), known[:, 0]),
+        NumberedEdges(true_nodes, _edge_numbers(true_edges, true_nodes, numbers, "a true edge"), known[:, 0]),
+        NumberedEdges(other_nodes, _edge_numbers(found_edges, other_nodes, numbers, "a found edge"), known[:, 0]),
     )
 
 
@@ -200,7 +203,7 @@ def _edge_numbers(edges: np.ndarray, nodes: np.ndarray, numbers: dict[tuple[int,
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without traccuracy's progress bars (on stderr), and its warnings of zeros that `Score` deals with."""
     logger = logging.getLogger("traccuracy")
     level = logger.level
@@ -213,12 +216,12 @@ def _quietly() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _matched(true: _Tracking, found: _Tracking) -> Any:
+def match_detections(true: NumberedEdges, found: NumberedEdges) -> Any:
     """Both graphs as traccuracy takes them, new ones each time, since its metrics write into them."""
     from traccuracy import TrackingGraph  # takes two seconds, most of them pandas, numba and pyarrow
     from traccuracy.matchers import Matched
 
-    def graph(tracking: _Tracking) -> Any:
+    def graph(tracking: NumberedEdges) -> Any:
         drawn: nx.DiGraph[int] = nx.DiGraph()
         drawn.add_nodes_from((node, {"t": int(tracking.frames[node])}) for node in tracking.nodes.tolist())
         drawn.add_edges_from(tracking.edges.tolist())
@@ -229,27 +232,27 @@ def _matched(true: _Tracking, found: _Tracking) -> Any:
     return Matched(graph(true), graph(found), pairs, {"name": "identity", "matching type": "one-to-one"})
 
 
-def _score_edges(true: _Tracking, found: _Tracking) -> Score:
+def _score_edges(true: NumberedEdges, found: NumberedEdges) -> Score:
     from traccuracy.metrics import BasicMetrics
 
-    with _quietly():
-        counted = BasicMetrics().compute(_matched(true, found)).results
+    with quietly():
+        counted = BasicMetrics().compute(match_detections(true, found)).results
     return Score.of_counts(
         n_true=counted["Total GT Edges"], n_found=counted["Total Pred Edges"], n_right=counted["True Positive Edges"]
     )
 
 
-def _lnk(true: _Tracking, found: _Tracking) -> float:
+def _lnk(true: NumberedEdges, found: NumberedEdges) -> float:
     """1 without any edge; 0 where there are none to find but some were found."""
     from traccuracy.metrics import CTCMetrics
 
     if not len(true.edges):
         return float(not len(found.edges))
-    with _quietly():
-        return float(CTCMetrics().compute(_matched(true, found)).results["LNK"])
+    with quietly():
+        return float(CTCMetrics().compute(match_detections(true, found)).results["LNK"])
 
 
-def _score_splits(true: _Tracking, found: _Tracking) -> tuple[Score, Score]:
+def _score_splits(true: NumberedEdges, found: NumberedEdges) -> tuple[Score, Score]:
     """
     The strict score of splits, and that within `FRAME_BUFFER` frames.
 
@@ -259,9 +262,9 @@ def _score_splits(true: _Tracking, found: _Tracking) -> tuple[Score, Score]:
     """
     from traccuracy.metrics import DivisionMetrics
 
-    whole = _splits_of_many(true) & _splits_of_many(found)
-    with _quietly():
-        matched = _matched(*_cut_at_merges(true, found))
+    whole = splits_of_many(true) & splits_of_many(found)
+    with quietly():
+        matched = match_detections(*cut_at_merges(true, found))
         counted = DivisionMetrics(FRAME_BUFFER).compute(matched, relax_skips_gt=True, relax_skips_pred=True).results
     strict, shifted = counted["Frame Buffer 0"], counted[f"Frame Buffer {FRAME_BUFFER}"]
     n_true, n_found = strict["Total GT Divisions"], strict["Total Predicted Divisions"]
@@ -273,7 +276,7 @@ def _score_splits(true: _Tracking, found: _Tracking) -> tuple[Score, Score]:
     )
 
 
-def _splits_of_many(tracking: _Tracking) -> set[tuple[int, ...]]:
+def splits_of_many(tracking: NumberedEdges) -> set[tuple[int, ...]]:
     """Every node with three or more children, followed by these."""
     parents = np.flatnonzero(tracking.n_out() > 2)
     return {
@@ -281,7 +284,7 @@ def _splits_of_many(tracking: _Tracking) -> set[tuple[int, ...]]:
     }
 
 
-def _cut_at_merges(true: _Tracking, found: _Tracking) -> tuple[_Tracking, _Tracking]:
+def cut_at_merges(true: NumberedEdges, found: NumberedEdges) -> tuple[NumberedEdges, NumberedEdges]:
     """
     Both graphs without merges, and with all of their splits.
 
@@ -294,15 +297,15 @@ def _cut_at_merges(true: _Tracking, found: _Tracking) -> tuple[_Tracking, _Track
     new_number = {(a, b): true.frames.size + index for index, (a, b) in enumerate(cut.tolist())}
     frames = np.concatenate([true.frames, true.frames[cut[:, 1]]])
 
-    def without_merges(tracking: _Tracking) -> _Tracking:
+    def without_merges(tracking: NumberedEdges) -> NumberedEdges:
         ends = [new_number.get((a, b), b) for a, b in tracking.edges.tolist()]
         edges = np.column_stack([tracking.edges[:, 0], np.array(ends, np.int64)])
-        return _Tracking(np.union1d(tracking.nodes, edges[:, 1]), edges, frames)
+        return NumberedEdges(np.union1d(tracking.nodes, edges[:, 1]), edges, frames)
 
     return without_merges(true), without_merges(found)
 
 
-def _tracks(tracking: _Tracking) -> np.ndarray:
+def _tracks(tracking: NumberedEdges) -> np.ndarray:
     """The track of every number, shape (n,): connected once the edges at merges and splits are cut."""
     earlier, later = tracking.edges.T
     kept = (tracking.n_out()[earlier] == 1) & (tracking.n_in()[later] == 1)
@@ -311,7 +314,7 @@ def _tracks(tracking: _Tracking) -> np.ndarray:
     return np.asarray(connected_components(links, directed=False)[1])
 
 
-def _identity_scores(true: _Tracking, found: _Tracking) -> tuple[float, float]:
+def _identity_scores(true: NumberedEdges, found: NumberedEdges) -> tuple[float, float]:
     """HOTA and IDF1, from the number of detections that each true track shares with each found one."""
     both = np.intersect1d(true.nodes, found.nodes)
     in_tracks = np.union1d(both, found.edges)  # a false detection that nothing was linked to is in no track

@@ -9,8 +9,7 @@ from processing.errors import ParameterError
 from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING
 from processing.reduce import DEFAULT_LEVEL, LEVELS
 from processing.segment import MIN_PIXELS, SEGMENTATIONS, SPLITS, STARA_DEPTH, THRESHOLD
-
-OPPOSITE_POLARITY = ("never", "free")
+from processing.track.link import OPPOSITE_POLARITY
 
 
 @dataclass(frozen=True)

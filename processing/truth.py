@@ -9,17 +9,18 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from processing.errors import FrameError
+from processing.lineage import EventOf
 from processing.metrics import (
     FRAME_BUFFER,
+    NumberedEdges,
     Score,
     TrackingScores,
-    _cut_at_merges,
-    _matched,
-    _numbered,
-    _quietly,
-    _splits_of_many,
-    _Tracking,
+    cut_at_merges,
+    match_detections,
+    number_detections,
+    quietly,
     score_tracking,
+    splits_of_many,
 )
 from processing.synthetic_blobs import without_shortcuts
 from processing.synthetic_truth import TruePore, Truth
@@ -124,7 +125,7 @@ def compare(truth: Truth, found: Detections, links: np.ndarray, *, max_gap: int)
     found_edges = np.array([(frame_of[a], a, frame_of[b], b) for a, b in links.tolist()], np.int64).reshape(-1, 4)
     scores = score_tracking(nodes[is_true], edges, nodes, found_edges)
 
-    true_tracking, found_tracking = _numbered(nodes[is_true], edges, nodes, found_edges)
+    true_tracking, found_tracking = number_detections(nodes[is_true], edges, nodes, found_edges)
     branchings = [
         branching
         for kind in ("merge", "split")
@@ -223,7 +224,7 @@ def true_edges(truth: Truth, found: Detections, members: Mapping[int, Sequence[i
     return np.array(sorted(without_shortcuts(edges)), np.int64).reshape(-1, 4)
 
 
-def _branchings(kind: str, true: _Tracking, found: _Tracking, ids: np.ndarray) -> Iterator[Branching]:
+def _branchings(kind: str, true: NumberedEdges, found: NumberedEdges, ids: np.ndarray) -> Iterator[Branching]:
     """
     Each split, or merge as a split of the time-reversed graph, with what `score_tracking` counts it as.
 
@@ -233,9 +234,9 @@ def _branchings(kind: str, true: _Tracking, found: _Tracking, ids: np.ndarray) -
 
     if kind == "merge":
         true, found = true.reversed(), found.reversed()
-    whole = {split[0] for split in _splits_of_many(true) & _splits_of_many(found)}
-    with _quietly():
-        matched = _matched(*_cut_at_merges(true, found))
+    whole = {split[0] for split in splits_of_many(true) & splits_of_many(found)}
+    with quietly():
+        matched = match_detections(*cut_at_merges(true, found))
         DivisionMetrics(FRAME_BUFFER).compute(matched, relax_skips_gt=True, relax_skips_pred=True)
     for graph, tracking, otherwise in ((matched.pred_graph, found, "wrong"), (matched.gt_graph, true, "missed")):
         for node in graph.get_divisions():
@@ -271,3 +272,21 @@ def calibration(probability: np.ndarray, right: np.ndarray) -> list[ProbabilityB
         mean = float(probability[inside].mean()) if n else None
         bins.append(ProbabilityBin(low, high, n, int(np.count_nonzero(right[inside])), mean))
     return bins
+
+
+def right_events(events: Sequence[EventOf], pairs: np.ndarray) -> np.ndarray:
+    """Whether each event is true to the last parent and child, given the true links as pairs of ids."""
+    parents: dict[int, set[int]] = defaultdict(set)
+    children: dict[int, set[int]] = defaultdict(set)
+    for earlier, later in pairs.tolist():
+        parents[later].add(earlier)
+        children[earlier].add(later)
+
+    def is_right(event: EventOf) -> bool:
+        if event.kind in ("merge", "appear"):
+            return parents[event.children[0]] == set(event.parents)
+        if event.kind in ("split", "disappear"):
+            return children[event.parents[0]] == set(event.children)
+        return event.children[0] in children[event.parents[0]]
+
+    return np.array([is_right(event) for event in events], bool)

@@ -16,12 +16,13 @@ def request_export(run: Run, kind: str, *, user: User | None = None) -> Export:
     """
     Queue the making of a file.
 
-    One that stands or is being made is returned instead when no verdict has changed since.
+    One that stands or is being made is returned instead when no verdict has changed and no frame was added since.
     """
     n_verdicts = Verdict.objects.filter(event__run=run).count()
     latest = run.exports.filter(kind=kind).exclude(state=Export.State.FAILED).first()
     newest = Verdict.objects.filter(event__run=run).order_by("-given_at").first()
-    if latest and latest.n_verdicts == n_verdicts and not (newest and newest.given_at > latest.created_at):
+    changes = [at for at in (newest and newest.given_at, run.extended_at) if at]
+    if latest and latest.n_verdicts == n_verdicts and all(at <= latest.created_at for at in changes):
         return latest
     export = Export.objects.create(run=run, kind=kind, created_by=user, n_verdicts=n_verdicts)
     dispatch(export)

@@ -8,6 +8,7 @@ from astropy.table import Table
 from poreweb.review.models import Verdict
 from poreweb.review.queries import with_state
 from poreweb.tracks import rows
+from poreweb.tracks.extension import track_numbers
 from poreweb.tracks.models import Feature, Run
 from processing.export import CATALOGUE_COLUMNS, catalogue_table
 from processing.lineage import EventOf, apply_verdicts, build_lineage
@@ -59,6 +60,7 @@ def provenance(run: Run) -> dict[str, Any]:
         "input_sha256": run.input_hash,
         "run_finished": run.finished_at.isoformat(timespec="seconds") if run.finished_at else "",
         "frames": run.segmentations.count(),
+        "extensions": run.extensions,
         "verdicts": Verdict.objects.filter(event__run=run).count(),
         "grid": "working grid: half the native CEA pixel" if run.chain_parameters.factor == 2 else "native CEA pixel",
         "credit": "Data courtesy of NASA/SDO and the HMI science team.",
@@ -78,7 +80,8 @@ def _reviewed_tracks(run: Run) -> dict[int, int]:
     ]
     nodes, frame_indices = rows.nodes_of(run)
     links = apply_verdicts(rows.links_of(run), rejected)
-    lineage = build_lineage(nodes, links, n_frames=len(frame_indices))
+    # features that lose no link keep the number that the machine gave their track
+    lineage = build_lineage(nodes, links, n_frames=len(frame_indices), numbers=track_numbers(run))
     return {pk: track.number for track in lineage.tracks for pk in track.ids}
 
 

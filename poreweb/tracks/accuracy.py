@@ -17,8 +17,7 @@ from poreweb.tracks.models import Event, Feature, Run, Segmentation
 from processing.errors import FrameError
 from processing.lineage import EventOf
 from processing.synthetic_truth import Truth, read_truth
-from processing.track.train import right_events
-from processing.truth import Comparison, Detections, calibration, compare
+from processing.truth import Comparison, Detections, calibration, compare, right_events
 
 VERSION = 1  # of what is stored; what another version has stored is not read
 MAX_LISTED = 200

@@ -19,11 +19,13 @@ ALONE = (
 # What its rivals show, each with the probability it had in the round before.
 COMPANY = (
     "odds", "rival_out", "rival_in", "shorter_out", "shorter_in", "longer_out", "longer_in", "before", "after",
-    "parent_balance", "parent_centre", "parent_free", "child_balance", "child_centre", "child_free",
+    "parent_balance", "parent_centre", "parent_flux", "parent_free",
+    "child_balance", "child_centre", "child_flux", "child_free",
     "sum_of_parents", "sum_of_children",
 )  # fmt: skip
 _TINY = 1e-6
 _EDGE_RADII = 5.0
+LONGEST = 5  # slots: longer gaps are judged like these, as no longer ones were learned from
 
 
 def features_alone(series: Series, motion: Motion, pairs: Candidates) -> np.ndarray:
@@ -41,15 +43,18 @@ def features_alone(series: Series, motion: Motion, pairs: Candidates) -> np.ndar
     polarity = np.nan_to_num(np.sign(series.flux[i] * series.flux[j]))
     with np.errstate(divide="ignore", invalid="ignore"):
         flux = np.nan_to_num(np.log(np.abs(series.flux[j] / series.flux[i])), posinf=0, neginf=0)
-    crowding, edge = _crowding(series, place), _edge(series)
+    edge = _edge(series)
     columns = (
         _log(distance / both), _log(distance / stray), _log(_length(place[i] - place[j]) / both),
         _log(np.where(np.isnan(came), distance, came) / stray), _log(np.where(np.isnan(goes), distance, goes) / stray),
         pairs.shared / series.area[i], pairs.shared / series.area[j], growth, np.abs(growth),
-        np.log(radius[i] / typical), np.log(radius[j] / typical), np.log(stray / typical), steps - 1.0,
-        _seen_between(series, pairs), has_contrast, darkening, np.abs(darkening), polarity, np.clip(np.abs(flux), 0, 3),
-        np.full(i.size, motion.unmatched), crowding[i], crowding[j], edge[i], edge[j],
-        motion.after[i] == j, _other_after(motion, pairs), _other_before(motion, pairs),
+        np.log(radius[i] / typical), np.log(radius[j] / typical), np.log(stray / typical),
+        np.minimum(steps, LONGEST) - 1.0, np.minimum(_seen_between(series, pairs), LONGEST - 1.0),
+        has_contrast, darkening, np.abs(darkening), polarity, np.clip(np.abs(flux), 0, 3),
+        np.full(i.size, motion.unmatched), motion.crowding[i], motion.crowding[j], edge[i], edge[j],
+        motion.after[i] == j,
+        _other_follows(series, motion, i, np.where(motion.after[i] == j, -1, motion.after[i])),
+        _other_follows(series, motion, np.where(motion.before[j] == i, -1, motion.before[j]), j),
     )  # fmt: skip
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -68,8 +73,8 @@ def features_in_company(
     rival_out, rival_in = out.rival(), into.rival()
     free_out, free_in = out.value_of(rival_out), into.value_of(rival_in)
     expected = motion.place[i] + steps[:, None] * motion.flow[i]
-    parent = _meeting(series, i, expected, rival_in, motion.place[j], series.area[j])
-    child = _meeting(series, j, motion.place[j], rival_out, expected, series.area[i])
+    parent = _meeting(series, i, expected, rival_in, motion.place[j], j)
+    child = _meeting(series, j, motion.place[j], rival_out, expected, i)
     # a rival parent that has nowhere else to go speaks for a merger
     parent_free = np.where(rival_in >= 0, free_out[rival_in], 0)
     child_free = np.where(rival_out >= 0, free_in[rival_out], 0)
@@ -132,31 +137,28 @@ class _Best:
 
 
 def _meeting(
-    series: Series, own: np.ndarray, place: np.ndarray, rival: np.ndarray, other: np.ndarray, area: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether a candidate's feature and its rival's add up: in area to ``area``, in centre to ``other``."""
+    series: Series, own: np.ndarray, place: np.ndarray, rival: np.ndarray, other: np.ndarray, one: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether a candidate's feature and its rival's add up to the ``one``: in area, in centre (``other``), in flux."""
     has = rival >= 0
     mate = np.where(has, rival, 0)
     own_area, mate_area = series.area[own], np.where(has, series.area[own[mate]], 0)
     total = own_area + mate_area
     centre = (own_area[:, None] * place + mate_area[:, None] * place[mate]) / total[:, None]
-    return np.log(total / area), _log(_length(centre - other) / np.sqrt(area / np.pi))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flux = np.log(np.abs((series.flux[own] + np.where(has, series.flux[own[mate]], 0)) / series.flux[one]))
+    return (
+        np.log(total / series.area[one]),
+        _log(_length(centre - other) / series.radius[one]),
+        np.where(np.isfinite(flux), np.clip(flux, -3, 3), 0),
+    )
 
 
-def _other_after(motion: Motion, pairs: Candidates) -> np.ndarray:
-    """How well another feature follows the earlier one: 1 if it lies where it is expected, 0 if there is none."""
-    after = motion.after[pairs.earlier]
-    has = (after >= 0) & (after != pairs.later)
-    miss = _length(motion.place[pairs.earlier] + motion.flow[pairs.earlier] - motion.place[after])
-    return np.where(has, 0.2 + 0.8 * np.exp(-miss / (2 * motion.stray[1])), 0)
-
-
-def _other_before(motion: Motion, pairs: Candidates) -> np.ndarray:
-    """The same for another feature that the later one follows."""
-    before = motion.before[pairs.later]
-    has = (before >= 0) & (before != pairs.earlier)
-    miss = _length(motion.place[before] + motion.flow[before] - motion.place[pairs.later])
-    return np.where(has, 0.2 + 0.8 * np.exp(-miss / (2 * motion.stray[1])), 0)
+def _other_follows(series: Series, motion: Motion, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """How well one feature follows another: 1 if it lies where it is expected, 0 if there is none (-1)."""
+    steps = series.slot[series.frame[later]] - series.slot[series.frame[earlier]]
+    miss = _length(motion.place[earlier] + steps[:, None] * motion.flow[earlier] - motion.place[later])
+    return np.where((earlier >= 0) & (later >= 0), 0.2 + 0.8 * np.exp(-miss / (2 * motion.stray[1])), 0)
 
 
 def _length(vector: np.ndarray) -> np.ndarray:
@@ -190,19 +192,6 @@ def _seen_between(series: Series, pairs: Candidates) -> np.ndarray:
     shows = np.diff(series.starts) > 0
     until = np.concatenate([[0], np.cumsum(shows)])
     return (until[series.frame[pairs.later]] - until[series.frame[pairs.earlier] + 1]).astype(float)
-
-
-def _crowding(series: Series, place: np.ndarray) -> np.ndarray:
-    """Radius over the distance to the nearest feature of the same frame; 0 for a feature alone."""
-    crowding = np.zeros(place.shape[0])
-    starts = series.starts
-    for frame in range(series.n_frames):
-        here = slice(starts[frame], starts[frame + 1])
-        if here.stop - here.start > 1:
-            apart = np.hypot(*(place[here][:, None] - place[here][None]).transpose(2, 0, 1))
-            np.fill_diagonal(apart, np.inf)
-            crowding[here] = series.radius[here] / np.maximum(apart.min(axis=1), 1)
-    return crowding
 
 
 def _edge(series: Series) -> np.ndarray:

@@ -4,17 +4,23 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from processing.errors import FrameError
+from processing.errors import ParameterError
+from processing.timekeys import CADENCE_S
 from processing.track.candidates import Candidates
+from processing.track.judged import Judged
 from processing.track.motion import Motion, expected_motion
 from processing.track.optimum import EventCosts, choose_links
+from processing.track.paths import is_joined
 from processing.track.probability import LinkModel, default_model, weigh_candidates
-from processing.track.series import DetectedFrame, Link, Linked, Series, gather
+from processing.track.series import DetectedFrame, Link, Linked, Series, cadence_of, gather
 
 # Candidates less likely than this cannot be part of the answer; those above are kept as alternatives.
 LEAST_PROBABILITY = 0.01
-# Log-odds are cut here, so that no single link outweighs all others; that of a settled link.
+# Log-odds are cut here, so that no single link outweighs all others.
 SUREST = 12.0
+# A polarity is believed where the flux over the area is at least this share of the series' median.
+WEAK_FIELD = 0.2
+OPPOSITE_POLARITY = ("never", "free")
 
 
 def link_series(
@@ -44,9 +50,10 @@ def link_series(
     max_gap : int
         Missing frames over which a pore may be found again.
     link_bias : float
-        Added to the log-odds of every candidate.
+        Added to the log-odds of every candidate when the links are chosen; the costs and
+        probabilities of the links are without it.
     opposite_polarity : {"never", "free"}
-        Whether features whose flux differs in sign may be linked.
+        Whether features whose flux differs in sign, and is more than noise, may be linked.
     settled : mapping, optional
         (earlier id, later id) -> whether it is a link, as people have settled it.
     model : `LinkModel`, optional
@@ -60,97 +67,80 @@ def link_series(
     Raises
     ------
     FrameError
-        If frames are not in order, or a settled link joins features that are not there
-        or not in order.
+        If frames are not in order or differ in shape, or a settled link joins features
+        that are not there or not in order.
+    ParameterError
+        If a number is outside the range in which it has a meaning.
     """
+    _check(pixel_side_mm, reach_mm, max_gap, opposite_polarity)
     series = gather(frames)
     max_steps = max_gap + 1
-    motion = expected_motion(series, max_steps=max_steps)
-    allowed = _allowed(series, motion, reach_mm and reach_mm / pixel_side_mm, opposite_polarity)
+    judged = Judged.of(series, settled or {})
+    motion = judged.mask(expected_motion(series, max_steps=max_steps))
+    # the reach is for a step of HMI's records, whatever this series' own is
+    part = np.sqrt(cadence_of(series.t_rec_s.tolist()) / CADENCE_S)
+    reach_px = None if reach_mm is None else reach_mm / pixel_side_mm * part
+    allowed = _allowed(series, motion, judged, reach_px, opposite_polarity)
     pairs, probability = weigh_candidates(
-        series, motion, model or default_model(), max_steps=max_steps, allowed=allowed
+        series, motion, model or default_model(), max_steps=max_steps, allowed=allowed, sure=judged.is_link
     )
     likely = probability >= LEAST_PROBABILITY
-    pairs, probability = pairs.kept(likely), probability[likely]
-    fixed = np.full(probability.size, -1)
-    if settled:
-        pairs, probability, fixed = _with_settled(series, pairs, probability, settled)
-    odds = np.clip(np.log(probability / np.maximum(1 - probability, 1e-9)) + link_bias, -SUREST, SUREST)
-    chosen = choose_links(pairs, -odds, n=series.ids.size, fixed=fixed, costs=EventCosts())
-    chosen &= ~_bypassed(series, pairs, chosen & (fixed != 1), chosen)
-    links = _links(series, motion, pairs, probability, -odds, pixel_side_mm)
+    pairs, probability = judged.with_missing(series, pairs.kept(likely), probability[likely])
+    fixed = np.where(judged.is_link(pairs), 1, -1)
+    cost = -np.clip(np.log(probability / np.maximum(1 - probability, 1e-9)), -SUREST, SUREST)
+    chosen = choose_links(pairs, cost - link_bias, n=series.ids.size, fixed=fixed, costs=EventCosts())
+    chosen &= ~_bypassed(series, pairs, chosen, chosen & (fixed != 1))
+    links = _links(series, motion, pairs, probability, cost, pixel_side_mm)
     return Linked(
         _sorted(link for link, taken in zip(links, chosen, strict=True) if taken),
         _sorted(link for link, taken in zip(links, chosen, strict=True) if not taken),
     )
 
 
+def _check(pixel_side_mm: float, reach_mm: float | None, max_gap: int, opposite_polarity: str) -> None:
+    """Refuse what has no meaning."""
+    if not pixel_side_mm > 0:
+        raise ParameterError(f"the side of a pixel must be above 0, not {pixel_side_mm:g}")
+    if reach_mm is not None and not reach_mm > 0:
+        raise ParameterError(f"the reach must be above 0, not {reach_mm:g}")
+    if max_gap < 0:
+        raise ParameterError(f"the longest gap must not be negative, got {max_gap}")
+    if opposite_polarity not in OPPOSITE_POLARITY:
+        choices = ", ".join(OPPOSITE_POLARITY)
+        raise ParameterError(f"opposite_polarity must be one of {choices}, not {opposite_polarity!r}")
+
+
 def _allowed(
-    series: Series, motion: Motion, reach_px: float | None, opposite_polarity: str
+    series: Series, motion: Motion, judged: Judged, reach_px: float | None, opposite_polarity: str
 ) -> Callable[[Candidates], np.ndarray]:
-    """What the user's limits let pass."""
+    """What people and the user's limits let pass."""
+    density = np.abs(series.flux) / series.area
+    # the sign of a field that is little more than noise says nothing
+    typical = np.nanmedian(density) if np.isfinite(density).any() else np.nan
+    polarity = np.where(density >= WEAK_FIELD * typical, np.sign(series.flux), 0)
 
     def allowed(pairs: Candidates) -> np.ndarray:
-        kept = np.ones(pairs.earlier.size, bool)
+        kept = ~judged.is_no_link(pairs)
         if reach_px is not None:
             apart = np.linalg.norm(motion.place[pairs.later] - motion.place[pairs.earlier], axis=1)
             touching = apart <= series.radius[pairs.earlier] + series.radius[pairs.later]
             kept &= (apart <= reach_px * np.sqrt(pairs.steps)) | touching
         if opposite_polarity == "never":
-            kept &= ~(series.flux[pairs.earlier] * series.flux[pairs.later] < 0)
-        return kept
+            kept &= polarity[pairs.earlier] * polarity[pairs.later] >= 0
+        return kept | judged.is_link(pairs)
 
     return allowed
 
 
-def _with_settled(
-    series: Series, pairs: Candidates, probability: np.ndarray, settled: Mapping[tuple[int, int], bool]
-) -> tuple[Candidates, np.ndarray, np.ndarray]:
-    """Candidates with the settled ones among them: sure if they are links, gone if they are not."""
-    place = {int(number): k for k, number in enumerate(series.ids)}
-    known = {(int(i), int(j)): k for k, (i, j) in enumerate(zip(pairs.earlier, pairs.later, strict=True))}
-    fixed = np.full(probability.size, -1)
-    added: list[tuple[int, int]] = []
-    for (earlier, later), is_link in settled.items():
-        if earlier not in place or later not in place:
-            raise FrameError(f"the settled link {earlier} to {later} joins a feature that is not in the series")
-        i, j = place[earlier], place[later]
-        if series.frame[i] >= series.frame[j]:
-            raise FrameError(f"the settled link {earlier} to {later} does not lead to a later frame")
-        if (i, j) in known:
-            fixed[known[i, j]] = int(is_link)
-        elif is_link:
-            added.append((i, j))
-    more = np.array(added, np.int64).reshape(-1, 2)
-    slot = series.slot[series.frame]
-    joined = Candidates(
-        np.r_[pairs.earlier, more[:, 0]],
-        np.r_[pairs.later, more[:, 1]],
-        np.r_[pairs.steps, slot[more[:, 1]] - slot[more[:, 0]]],
-        np.r_[pairs.shared, np.zeros(len(more))],
-    )
-    fixed = np.r_[fixed, np.ones(len(more), int)]
-    sure = 1 / (1 + np.exp(-SUREST))
-    probability = np.r_[probability, np.zeros(len(more))]
-    return joined, np.where(fixed == 1, sure, np.where(fixed == 0, 1 - sure, probability)), fixed
-
-
-def _bypassed(series: Series, pairs: Candidates, free: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Chosen links over a gap whose ends other chosen links join as well."""
+def _bypassed(series: Series, pairs: Candidates, chosen: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Which of the ``asked`` links over a gap other chosen links make needless, as they join its ends as well."""
     onward: dict[int, list[int]] = {}
-    for k in np.flatnonzero(chosen):
-        onward.setdefault(int(pairs.earlier[k]), []).append(int(pairs.later[k]))
-    frame_of = series.frame.tolist()
+    for earlier, later in zip(pairs.earlier[chosen].tolist(), pairs.later[chosen].tolist(), strict=True):
+        onward.setdefault(earlier, []).append(later)
+    frame_of = series.frame.tolist().__getitem__
     bypassed = np.zeros(chosen.size, bool)
-    for k in np.flatnonzero(free & (series.frame[pairs.later] - series.frame[pairs.earlier] > 1)):
-        start, goal = int(pairs.earlier[k]), int(pairs.later[k])
-        if len(onward[start]) == 1:
-            continue
-        reached = [later for later in onward[start] if later != goal]
-        while reached and not bypassed[k]:
-            here = reached.pop()
-            bypassed[k] = here == goal
-            reached += [later for later in onward.get(here, ()) if frame_of[later] <= frame_of[goal]]
+    for k in np.flatnonzero(asked & (series.frame[pairs.later] - series.frame[pairs.earlier] > 1)):
+        bypassed[k] = is_joined(int(pairs.earlier[k]), int(pairs.later[k]), onward, frame_of, directly=False)
     return bypassed
 
 

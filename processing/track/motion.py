@@ -29,9 +29,10 @@ class Motion:
     ``place`` are positions with the frames' shifts taken out, shape (n, 2). ``flow`` is
     the local velocity a slot, ``before`` and ``after`` a feature's sure predecessor and
     successor (-1 if it has none), ``came`` and ``goes`` the velocities from and to them
-    (NaN if there is none). ``stray[k]`` is the rms along one axis by which pores miss the place that the
-    flow takes them to in k slots. ``unmatched`` is the share of features without a sure
-    successor.
+    (NaN if there is none). ``stray[k]`` is the rms along one axis by which pores miss the
+    place that the flow takes them to in k slots. ``unmatched`` is the share of features
+    without a sure successor, ``crowding`` each feature's radius over the way to the
+    nearest other one.
     """
 
     offsets: np.ndarray
@@ -43,6 +44,7 @@ class Motion:
     goes: np.ndarray
     stray: np.ndarray
     unmatched: float
+    crowding: np.ndarray
 
 
 def expected_motion(series: Series, *, max_steps: int) -> Motion:
@@ -50,10 +52,10 @@ def expected_motion(series: Series, *, max_steps: int) -> Motion:
     offsets = frame_offsets(series)
     place = np.stack([series.row, series.col], axis=1) - offsets[series.frame]
     unit = max(float(np.median(series.radius)), 1.0) if series.row.size else 1.0
-    pairs = _sure_pairs(series, place)
+    pairs = _sure_pairs(series, place, np.zeros_like(place), max_steps)
     flow = _local_flow(series, place, pairs, unit)
     # once more with the flow taken into account, so that fast pores pair up as well
-    pairs = _sure_pairs(series, place, flow)
+    pairs = _sure_pairs(series, place, flow, max_steps)
     flow = _local_flow(series, place, pairs, unit)
     came, goes = np.full_like(place, np.nan), np.full_like(place, np.nan)
     velocity = _velocity(series, place, pairs)
@@ -63,21 +65,23 @@ def expected_motion(series: Series, *, max_steps: int) -> Motion:
     stray = _strays(series, place, flow, after, unit, max_steps)
     not_last = series.frame < series.n_frames - 1
     unmatched = float((after[not_last] < 0).mean()) if not_last.any() else 0.0
-    return Motion(offsets, place, flow, before, after, came, goes, stray, unmatched)
+    return Motion(offsets, place, flow, before, after, came, goes, stray, unmatched, _crowding(series, place))
 
 
-def _sure_pairs(series: Series, place: np.ndarray, flow: np.ndarray | None = None) -> np.ndarray:
+def _sure_pairs(series: Series, place: np.ndarray, flow: np.ndarray, max_steps: int) -> np.ndarray:
     """Features of neighbouring frames that are each other's nearest and alike in area; shape (n_pairs, 2)."""
     starts, found = series.starts, [np.zeros((0, 2), np.int64)]
     filled = [frame for frame in range(series.n_frames) if starts[frame] < starts[frame + 1]]
     for earlier, later in pairwise(filled):
         steps = series.slot[later] - series.slot[earlier]
         i, j = slice(starts[earlier], starts[earlier + 1]), slice(starts[later], starts[later + 1])
-        expected = place[i] if flow is None else place[i] + steps * flow[i]
-        found.append(mutual_nearest(expected, place[j]) + np.array([starts[earlier], starts[later]]))
+        if steps > max_steps:
+            continue
+        found.append(mutual_nearest(place[i] + steps * flow[i], place[j]) + np.array([starts[earlier], starts[later]]))
     pairs = np.concatenate(found)
     ratio = np.abs(np.log(series.area[pairs[:, 1]] / series.area[pairs[:, 0]]))
-    apart = np.linalg.norm(place[pairs[:, 1]] - place[pairs[:, 0]] - (0 if flow is None else flow[pairs[:, 0]]), axis=1)
+    steps = np.diff(series.slot[series.frame[pairs]], axis=1)
+    apart = np.linalg.norm(place[pairs[:, 1]] - place[pairs[:, 0]] - steps * flow[pairs[:, 0]], axis=1)
     alike = ratio < np.log(MAX_AREA_RATIO)
     # a few pairs that are far apart are chance meetings
     limit = 4 * np.median(apart[alike]) + series.radius[pairs[:, 0]] if alike.any() else 0
@@ -135,3 +139,13 @@ def _strays(
         found = np.median(squares) / (2 * np.log(2)) if squares.size else 0.0
         stray[step] = np.sqrt((squares.size * found + PRIOR_PAIRS * prior) / (squares.size + PRIOR_PAIRS))
     return stray
+
+
+def _crowding(series: Series, place: np.ndarray) -> np.ndarray:
+    """Radius over the distance to the nearest feature of the same frame; 0 for a feature alone."""
+    crowding = np.zeros(len(place))
+    for first, last in pairwise(series.starts):
+        if last - first > 1:
+            apart = np.asarray(cKDTree(place[first:last]).query(place[first:last], k=2)[0])[:, 1]
+            crowding[first:last] = series.radius[first:last] / np.maximum(apart, 1)
+    return crowding

@@ -19,6 +19,8 @@ MODEL_FORMAT, MODEL_VERSION = "poreweb link probability", 1
 HOPELESS = 0.001
 # Standardised features are cut here: beyond, the model has seen nothing.
 CUT = 6.0
+# Probability of a link that is known.
+SURE = 1 - 1e-6
 # Frames whose candidates are weighed at a time, which bounds the memory.
 BLOCK = 32
 
@@ -47,11 +49,13 @@ class LinkModel:
     One model, trained as a whole.
 
     ``rounds`` weigh links: the first sees a candidate alone, each later one also its
-    company. ``events`` weighs the events of the lineage (`processing.certainty`).
+    company. ``events`` weighs the events of the lineage by ``event_features``
+    (`processing.certainty`).
     """
 
     rounds: tuple[Round, ...]
     events: Round
+    event_features: tuple[str, ...]
 
 
 @cache
@@ -61,12 +65,19 @@ def default_model() -> LinkModel:
 
 
 def weigh_candidates(
-    series: Series, motion: Motion, model: LinkModel, *, max_steps: int, allowed: Callable[[Candidates], np.ndarray]
+    series: Series,
+    motion: Motion,
+    model: LinkModel,
+    *,
+    max_steps: int,
+    allowed: Callable[[Candidates], np.ndarray],
+    sure: Callable[[Candidates], np.ndarray],
 ) -> tuple[Candidates, np.ndarray]:
     """
     All candidates that are not hopeless, and their probabilities.
 
-    ``allowed`` marks which candidates may be considered at all.
+    ``allowed`` marks which candidates may be considered at all, ``sure`` those that are
+    known to be links, which their rivals are told.
     """
     kept: list[Candidates] = []
     alone: list[np.ndarray] = []
@@ -79,7 +90,7 @@ def weigh_candidates(
         pairs = join(block)
         pairs = pairs.kept(allowed(pairs))
         values = features_alone(series, motion, pairs)
-        probability = model.rounds[0](values)
+        probability = np.where(sure(pairs), SURE, model.rounds[0](values))
         likely = probability >= HOPELESS
         kept.append(pairs.kept(likely))
         alone.append(values[likely])
@@ -96,7 +107,7 @@ def weigh_candidates(
     pairs, values, probability = join(kept), np.concatenate(alone), np.concatenate(first)
     for network in model.rounds[1:]:
         company = features_in_company(series, motion, pairs, probability, max_steps)
-        probability = network(np.concatenate([values, company], axis=1))
+        probability = np.where(sure(pairs), SURE, network(np.concatenate([values, company], axis=1)))
     return pairs, probability
 
 
@@ -106,6 +117,7 @@ def write_model(path: Path, model: LinkModel) -> None:
         "format": np.array(MODEL_FORMAT),
         "version": np.array(MODEL_VERSION),
         "features": np.array([*ALONE, *COMPANY]),
+        "event_features": np.array(model.event_features),
         "n_networks": np.array(len(model.rounds) + 1),
     }
     for k, network in enumerate([*model.rounds, model.events]):
@@ -131,6 +143,7 @@ def read_model(path: Path) -> LinkModel:
                 raise ParameterError(f"{path.name} is not version {MODEL_VERSION} of a {MODEL_FORMAT}")
             if list(stored["features"]) != [*ALONE, *COMPANY]:
                 raise ParameterError(f"{path.name} was trained on other features; train it again")
+            event_features = tuple(str(name) for name in stored["event_features"])
             networks = []
             for k in range(int(stored["n_networks"])):
                 n_layers = sum(name.startswith(f"weights_{k}_") for name in stored.files)
@@ -138,4 +151,4 @@ def read_model(path: Path) -> LinkModel:
                 networks.append(Round(stored[f"mean_{k}"], stored[f"scale_{k}"], layers))
     except (OSError, ValueError, KeyError) as problem:
         raise ParameterError(f"{path.name} is not a {MODEL_FORMAT}: {problem}") from problem
-    return LinkModel(tuple(networks[:-1]), networks[-1])
+    return LinkModel(tuple(networks[:-1]), networks[-1], event_features)

@@ -10,6 +10,7 @@ MIN_PAIRS = 5
 # The vote is trusted over no shift only if pores then lie clearly nearer to their nearest.
 CLEARLY = 0.8
 N_REFINED = 4
+FARTHEST = 24  # units that a frame may be shifted against the one before
 
 
 def mutual_nearest(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
@@ -41,15 +42,15 @@ def register(earlier: np.ndarray, later: np.ndarray, *, unit: float) -> np.ndarr
 
 def _vote(earlier: np.ndarray, later: np.ndarray, unit: float) -> np.ndarray:
     """The displacement, in bins of one unit, that most pairs of points have."""
-    steps = np.rint((later[None] - earlier[:, None]).reshape(-1, 2) / unit).astype(np.int64)
-    near = np.abs(steps).max(axis=1) <= 24
-    votes = np.zeros((51, 51))
-    np.add.at(votes, tuple(steps[near].T + 25), 1)
+    near = cKDTree(earlier).sparse_distance_matrix(cKDTree(later), FARTHEST * unit, output_type="coo_matrix")
+    steps = np.rint((later[near.col] - earlier[near.row]) / unit).astype(np.int64)
+    votes = np.zeros((2 * FARTHEST + 3, 2 * FARTHEST + 3))
+    np.add.at(votes, tuple(steps.T + FARTHEST + 1), 1)
     smooth = votes.copy()
     for axis in (0, 1):
         smooth = smooth + np.roll(smooth, 1, axis) + np.roll(smooth, -1, axis)
     best = np.unravel_index(np.argmax(smooth), smooth.shape)
-    return (np.array(best) - 25) * unit
+    return (np.array(best) - FARTHEST - 1) * unit
 
 
 def _refine(earlier: np.ndarray, later: np.ndarray, shift: np.ndarray, unit: float) -> tuple[np.ndarray, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 
 import numpy as np
 
@@ -85,12 +85,12 @@ class Series:
         """Frames given, empty ones included."""
         return self.slot.size
 
-    @property
+    @cached_property
     def radius(self) -> np.ndarray:
         """Radius of the disk of the same area, pixels."""
         return np.sqrt(self.area / np.pi)
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """Where each frame's features begin, shape (n_frames + 1,)."""
         return np.searchsorted(self.frame, np.arange(self.n_frames + 1))
@@ -103,7 +103,7 @@ def gather(frames: Iterable[DetectedFrame]) -> Series:
     Raises
     ------
     FrameError
-        If the frames are not in order of T_REC.
+        If the frames are not in order of T_REC, differ in shape, or a feature has no area.
     """
     columns: list[tuple[np.ndarray, ...]] = []
     pixels: list[tuple[np.ndarray, np.ndarray]] = []
@@ -112,6 +112,10 @@ def gather(frames: Iterable[DetectedFrame]) -> Series:
     for frame in frames:
         if times and frame.t_rec_s <= times[-1]:
             raise FrameError("the frames of a series must be in order of T_REC, each once")
+        if times and frame.labels.shape != shape:
+            raise FrameError(f"a frame is {frame.labels.shape}, the frames before it are {shape}")
+        if not (np.asarray(frame.area_px) > 0).all():
+            raise FrameError("a feature of the series has no area")
         n = frame.ids.size
         unknown = np.full(n, np.nan)
         columns.append((
@@ -131,12 +135,22 @@ def gather(frames: Iterable[DetectedFrame]) -> Series:
         columns = [(np.zeros(0),) * 7]
     numbers, ids, row, col, area, intensity, flux = (np.concatenate(column) for column in zip(*columns, strict=True))
     t_rec_s = np.array(times, np.int64)
-    slot = np.rint((t_rec_s - t_rec_s[:1]) / CADENCE_S).astype(np.int64)
     row, col, area, intensity, flux = (np.asarray(column, float) for column in (row, col, area, intensity, flux))
     frame_of, ids = numbers.astype(np.int64), ids.astype(np.int64)
-    return Series(t_rec_s, slot, shape, frame_of, ids, row, col, area, intensity, flux, pixels)
+    return Series(t_rec_s, slots_of(times), shape, frame_of, ids, row, col, area, intensity, flux, pixels)
+
+
+def cadence_of(t_rec_s: Sequence[int]) -> int:
+    """The step of a series, seconds: that of HMI's records, or the shortest between two frames if it is less."""
+    return int(min([CADENCE_S, *np.diff(np.asarray(t_rec_s, np.int64))]))
+
+
+def slots_of(t_rec_s: Sequence[int]) -> np.ndarray:
+    """Steps of the cadence from the first frame to each, shape (n_frames,)."""
+    times = np.asarray(t_rec_s, np.int64)
+    return np.rint((times - times[:1]) / cadence_of(times.tolist())).astype(np.int64)
 
 
 def series_breaks(t_rec_s: Sequence[int], *, max_gap: int) -> set[int]:
     """Indices of the frames before which more than ``max_gap`` slots are missing, so that nothing is linked."""
-    return {k + 1 for k, (before, after) in enumerate(pairwise(t_rec_s)) if (after - before) // CADENCE_S > max_gap + 1}
+    return {int(k) + 1 for k in np.flatnonzero(np.diff(slots_of(t_rec_s)) > max_gap + 1)}

@@ -7,16 +7,15 @@ merging, and shows intensity and flux or not, so that the model leans on no sing
 
 import argparse
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
 
-from processing.certainty import features_of_events
-from processing.lineage import EventOf, Node, build_lineage
+from processing.certainty import EVENT_FEATURES, features_of_events
+from processing.lineage import Node, build_lineage
 from processing.synthetic_tracks import LEVELS, SimulatedTracks, random_level, simulate_tracks
 from processing.timekeys import CADENCE_S
 from processing.track.candidates import Candidates, find_candidates, join, no_candidates
@@ -25,6 +24,7 @@ from processing.track.link import link_series
 from processing.track.motion import Motion, expected_motion
 from processing.track.probability import CUT, HOPELESS, LinkModel, Round, write_model
 from processing.track.series import DetectedFrame, Series, gather
+from processing.truth import right_events
 
 # Seeds of training start here; those of tuning and of the benchmark are far below.
 FIRST_SEED = 1_000_000
@@ -135,7 +135,7 @@ def train_model(scenes: list[Scene], *, seed: int, epochs: int) -> LinkModel:
         true = np.concatenate([scene.true for scene, _ in likely])
         rounds.append(train_round(np.concatenate(features), true, seed=seed + k, epochs=2 * epochs))
         likely = [(scene, rounds[k](values)) for (scene, _), values in zip(likely, features, strict=True)]
-    return LinkModel(tuple(rounds), rounds[0])
+    return LinkModel(tuple(rounds), rounds[0], ())
 
 
 def event_examples(task: tuple[int, LinkModel]) -> tuple[np.ndarray, np.ndarray]:
@@ -151,24 +151,6 @@ def event_examples(task: tuple[int, LinkModel]) -> tuple[np.ndarray, np.ndarray]
     lineage = build_lineage(nodes, linked.links, n_frames=len(frames))
     right = right_events(lineage.events, true_pairs(simulated))
     return features_of_events(lineage, nodes, linked), right
-
-
-def right_events(events: Sequence[EventOf], pairs: np.ndarray) -> np.ndarray:
-    """Whether each event is true to the last parent and child, given the true links as pairs of ids."""
-    parents: dict[int, set[int]] = defaultdict(set)
-    children: dict[int, set[int]] = defaultdict(set)
-    for earlier, later in pairs.tolist():
-        parents[later].add(earlier)
-        children[earlier].add(later)
-
-    def is_right(event: EventOf) -> bool:
-        if event.kind in ("merge", "appear"):
-            return parents[event.children[0]] == set(event.parents)
-        if event.kind in ("split", "disappear"):
-            return children[event.parents[0]] == set(event.children)
-        return event.children[0] in children[event.parents[0]]
-
-    return np.array([is_right(event) for event in events], bool)
 
 
 def expected_calibration_error(probability: np.ndarray, true: np.ndarray) -> float:
@@ -236,7 +218,8 @@ def main() -> None:
         report("links", *(np.concatenate(part) for part in zip(*((p, s.true) for s, p in results), strict=True)))
         examples = pool.map(event_examples, [(seed, model) for seed in others], chunksize=1)
     held_examples, examples = examples[:n_held_back], examples[n_held_back:]
-    model = replace(model, events=train_round(*_joined(examples), seed=options.seed, epochs=EVENT_EPOCHS, batch=256))
+    events = train_round(*_joined(examples), seed=options.seed, epochs=EVENT_EPOCHS, batch=256)
+    model = replace(model, events=events, event_features=EVENT_FEATURES)
     features, right = _joined(held_examples)
     report("events", model.events(features), right)
     write_model(options.output, model)

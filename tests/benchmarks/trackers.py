@@ -122,6 +122,7 @@ def table_of(level: str, by_tracker: dict[str, list[dict[str, Any]]]) -> str:
         f"| {' | '.join(names)} |",
         f"|---|{'---:|' * (len(names) - 1)}",
         *(row_of(tracker, runs) for tracker, runs in by_tracker.items()),
+        "",
     ])  # fmt: skip
 
 
@@ -137,8 +138,9 @@ Seeds {seeds[0]} to {seeds[-1]}, {n_frames} frames of 700 x 1200 each; nothing w
 Every tracker gets the same detections, false ones among them. laptrack with overlap and poreweb look at the label
 images, poreweb at intensity and flux as well where it does not say "labels only"; the others at centroids alone.
 The others' settings are the best of a small grid on another seed of the same level, and differ from level to level
-(`TUNED` in `tests/benchmarks/baseline_trackers.py`); poreweb has one setting. Its probabilities were learned on series of the same simulator, of random levels and of
-these, with other seeds: that is an advantage which the others cannot have here.
+(`TUNED` in `tests/benchmarks/baseline_trackers.py`); poreweb has one setting. Its probabilities were learned on series
+of the same simulator, of random levels and of these, with other seeds: that is an advantage which the others cannot
+have here.
 
 - *Merges*, *splits*: right at the right detection with two right branches; ±2: up to two frames early or late.
 - *Gaps*: edges over at least one frame. *LNK*: linking score of the Cell Tracking Challenge.
@@ -175,7 +177,7 @@ def main() -> int:
         parts.append(table_of(level, runs))
         print(parts[-1], flush=True)
     if options.out:
-        options.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
+        options.out.write_text("\n".join(parts), encoding="utf-8")
     return 0
 
 

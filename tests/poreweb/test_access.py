@@ -27,6 +27,7 @@ READ = {
 }
 WRITE = {
     "tracks:start": ["patch"],
+    "tracks:extend": ["run"],
     "tracks:cancel": ["run"],
     "tracks:retry": ["run"],
     "review:give-verdict": ["event"],

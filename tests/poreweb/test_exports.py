@@ -12,8 +12,10 @@ from django.urls import reverse
 
 from poreweb import storage
 from poreweb.exports import actions, jobs
+from poreweb.exports.catalogue import build_catalogue
 from poreweb.exports.models import Export
 from poreweb.review.actions import give_verdict, undo
+from poreweb.tracks.actions import extend_run
 from poreweb.tracks.models import Feature
 from processing.export import CATALOGUE_COLUMNS
 
@@ -226,3 +228,16 @@ def test_what_cannot_be_had_is_not_found(as_alice, run, everything, kind, state)
     before = everything()
     assert as_alice.post(reverse("exports:request", args=[run.pk]), {"kind": kind}).status_code == 404
     assert everything() == before
+
+
+def test_a_run_with_added_frames_has_its_files_made_again(run, queues):
+    frame = run.patch.frames.last()
+    run.patch.frames.create(t_rec_s=frame.t_rec_s + 720, ny=64, nx=64)
+    extend_run(run)
+    queues.work()
+    run.refresh_from_db()
+    assert run.state == "done"
+    assert run.exports.count() == 6
+    table = build_catalogue(run)
+    assert [added["first"] for added in table.meta["extensions"]] == [11]
+    assert list(table["reviewed_track"]) == list(table["track"])

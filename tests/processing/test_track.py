@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from processing.errors import FrameError
+from processing.errors import FrameError, ParameterError
 from processing.lineage import Lineage, Node, build_lineage
 from processing.synthetic_tracks import LEVELS, simulate_tracks
 from processing.track import Link, link_series
@@ -16,7 +16,7 @@ from processing.track.features import features_alone
 from processing.track.motion import expected_motion
 from processing.track.series import gather
 from processing.track.train import detected
-from tests.processing.drawing import Disk, detect
+from tests.processing.drawing import START_S, Disk, detect
 
 SIDE_MM = 0.18222  # of the doubled grid
 REACH_MM = 2.5
@@ -205,8 +205,9 @@ def test_a_bias_links_more_or_less_readily():
 
 
 def test_what_was_not_chosen_is_kept_as_an_alternative():
-    linked = link_series(detect([[(32, 40, 4)], [], [(32, 42, 4), (32, 48, 4)]]), pixel_side_mm=SIDE_MM)
-    assert {link.later for link in linked.rejected} <= {2, 3}
+    simulated = simulate_tracks(LEVELS["hard"], seed=5, n_frames=10, shape=(300, 500))
+    linked = link_series(detected(simulated), pixel_side_mm=1.0, reach_mm=None)
+    assert linked.rejected
     assert all(link.probability is not None and 0 < link.probability < 1 for link in linked.rejected)
     assert not set(linked.links) & set(linked.rejected)
 
@@ -215,6 +216,60 @@ def test_what_was_not_chosen_is_kept_as_an_alternative():
 def test_a_settled_link_must_be_possible(ends):
     with pytest.raises(FrameError, match="settled link"):
         link_series(detect([[STILL], [STILL]]), pixel_side_mm=SIDE_MM, settled={ends: True})
+
+
+def test_a_link_that_people_deny_is_gone_and_its_rival_is_judged_without_it():
+    story: list[list[Disk]] = [[STILL]] * 2 + [[STILL, (32, 60, 5)]] + [[STILL]] * 3
+    frames = detect(story)
+    plain = link_series(frames, pixel_side_mm=SIDE_MM)
+    assert (2, 3) in {(link.earlier, link.later) for link in plain.links}
+    denied = link_series(frames, pixel_side_mm=SIDE_MM, settled={(2, 3): False, (3, 5): False})
+    assert not {(2, 3), (3, 5)} & {(link.earlier, link.later) for link in [*denied.links, *denied.rejected]}
+    over = {(link.earlier, link.later): link.probability for link in [*denied.links, *denied.rejected]}
+    assert over.get((2, 5), 0) > 0.5  # the pore was there all the time, so now it was missed for a frame
+
+
+def test_a_settled_link_tells_its_rivals():
+    frames = detect([[(32, 40, 5)], [(32, 43, 5)], [(32, 46, 5)]])
+    linked = link_series(frames, pixel_side_mm=SIDE_MM, settled={(1, 3): True})
+    assert (1, 3) in {(link.earlier, link.later) for link in linked.links}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("opposite_polarity", "Never"), ("max_gap", -1), ("reach_mm", 0), ("pixel_side_mm", 0), ("pixel_side_mm", np.nan)],
+)
+def test_numbers_without_a_meaning_are_refused(option, value):
+    with pytest.raises(ParameterError):
+        link_series(detect([[STILL]] * 2), **{"pixel_side_mm": SIDE_MM, option: value})
+
+
+def test_frames_must_be_of_one_shape_and_features_of_some_area():
+    first, second = detect([[STILL], [STILL]])
+    with pytest.raises(FrameError, match="the frames before it"):
+        link_series([first, replace(second, labels=second.labels[:-1])], pixel_side_mm=SIDE_MM)
+    with pytest.raises(FrameError, match="no area"):
+        link_series([first, replace(second, area_px=np.zeros(1))], pixel_side_mm=SIDE_MM)
+
+
+def test_the_sign_of_a_field_that_is_noise_says_nothing():
+    flux = [[1e6, 1.0], [1e6, -1.0], [1e6, 1.0], [1e6, -1.0]]
+    story: list[list[Disk]] = [[(16, 30, 5), (48, 60, 5)]] * 4
+    frames = [replace(frame, flux=np.array(values)) for frame, values in zip(detect(story), flux, strict=True)]
+    assert len(link_series(frames, pixel_side_mm=SIDE_MM).links) == 6
+
+
+@pytest.mark.parametrize("cadence_s", [45, 300, 720])
+def test_another_cadence_is_tracked_as_well(cadence_s):
+    frames = detect([[(32, 20 + 3 * index, 5)] for index in range(8)])
+    frames = [replace(frame, t_rec_s=START_S + index * cadence_s) for index, frame in enumerate(frames)]
+    assert len(link_series(frames, pixel_side_mm=SIDE_MM, reach_mm=5.0).links) == 7
+
+
+def test_the_bias_is_not_in_the_cost():
+    frames = detect([[STILL], [STILL]])
+    costs = {link_series(frames, pixel_side_mm=SIDE_MM, link_bias=bias).links[0].cost for bias in (0.0, 3.0)}
+    assert len(costs) == 1
 
 
 def test_frames_must_be_in_order():

@@ -22,7 +22,7 @@ from processing.track.candidates import Candidates, find_candidates, join, no_ca
 from processing.track.features import features_alone, features_in_company
 from processing.track.link import link_series
 from processing.track.motion import Motion, expected_motion
-from processing.track.probability import CUT, HOPELESS, LinkModel, Round, write_model
+from processing.track.probability import CUT, HOPELESS, LinkModel, Round, read_model, write_model
 from processing.track.series import DetectedFrame, Series, gather
 from processing.truth import right_events
 
@@ -36,6 +36,7 @@ WIDTH = 64
 # Share of the series that show a few pores only.
 FEW_SHARE = 0.4
 N_ROUNDS = 3
+LONG = ("medium", "hard", "fast")
 BATCH = 4096
 N_BINS = 20
 
@@ -141,7 +142,11 @@ def train_model(scenes: list[Scene], *, seed: int, epochs: int) -> LinkModel:
 def event_examples(task: tuple[int, LinkModel]) -> tuple[np.ndarray, np.ndarray]:
     """What each event of a random series shows, as the links of this model make it, and whether it is right."""
     seed, model = task
-    simulated, frames = simulate_random(seed)
+    if seed % 4:
+        simulated, frames = simulate_random(seed)
+    else:  # long series, as most events are in such
+        simulated = simulate_tracks(LEVELS[LONG[seed // 4 % len(LONG)]], seed=seed, n_frames=100)
+        frames = list(detected(simulated))
     linked = link_series(frames, pixel_side_mm=1.0, reach_mm=None, max_gap=MAX_STEPS - 1, model=model)
     flux = [np.full(frame.ids.size, np.nan) if frame.flux is None else frame.flux for frame in frames]
     nodes = [
@@ -202,27 +207,40 @@ def main() -> None:
     """Simulate, train, check on held-back series, store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path, help="model to write, .npz")
-    parser.add_argument("--scenes", type=int, default=200, help="series to learn from")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--scenes", type=int, default=500, help="series to learn from")
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=FIRST_SEED)
+    parser.add_argument(
+        "--links", type=Path, help="model whose weighing of links is kept, so that only events are learned"
+    )
     options = parser.parse_args()
     n_held_back = max(options.scenes // 10, 2)
     seeds = range(options.seed, options.seed + options.scenes + n_held_back)
     others = range(seeds.stop, seeds.stop + max(options.scenes // 2, 4))
     with Pool(os.cpu_count()) as pool:
-        scenes = pool.map(simulate_scene, seeds, chunksize=1)
-        held_back, scenes = scenes[:n_held_back], scenes[n_held_back:]
-        print(f"{len(scenes)} series, {sum(scene.true.size for scene in scenes)} candidates")
-        model = train_model(scenes, seed=options.seed, epochs=options.epochs)
-        results = [weigh_scene(model, scene) for scene in held_back]
-        report("links", *(np.concatenate(part) for part in zip(*((p, s.true) for s, p in results), strict=True)))
+        if options.links:
+            model = read_model(options.links)
+        else:
+            scenes = pool.map(simulate_scene, seeds, chunksize=1)
+            model = train_links(scenes, n_held_back, seed=options.seed, epochs=options.epochs)
         examples = pool.map(event_examples, [(seed, model) for seed in others], chunksize=1)
-    held_examples, examples = examples[:n_held_back], examples[n_held_back:]
-    events = train_round(*_joined(examples), seed=options.seed, epochs=EVENT_EPOCHS, batch=256)
-    model = replace(model, events=events, event_features=EVENT_FEATURES)
-    features, right = _joined(held_examples)
-    report("events", model.events(features), right)
-    write_model(options.output, model)
+    n_held_back = max(len(examples) // 10, 1)
+    features, right = _joined(examples[n_held_back:])
+    events = train_round(features, right, seed=options.seed, epochs=EVENT_EPOCHS, batch=256)
+    features, right = _joined(examples[:n_held_back])
+    report("events", events(features), right)
+    write_model(options.output, replace(model, events=events, event_features=EVENT_FEATURES))
+
+
+def train_links(scenes: list[Scene], n_held_back: int, *, seed: int, epochs: int) -> LinkModel:
+    """`train_model` on all but the first few series, on which it is checked."""
+    held_back, scenes = scenes[:n_held_back], scenes[n_held_back:]
+    print(f"{len(scenes)} series, {sum(scene.true.size for scene in scenes)} candidates", flush=True)
+    model = train_model(scenes, seed=seed, epochs=epochs)
+    results = [weigh_scene(model, scene) for scene in held_back]
+    probability = np.concatenate([values for _, values in results])
+    report("links", probability, np.concatenate([scene.true for scene, _ in results]))
+    return model
 
 
 if __name__ == "__main__":

@@ -188,6 +188,7 @@ def test_more_frames_and_events_cost_no_more_queries(run, event, frame, as_alice
             assert as_alice.get(url).status_code == 200
         return len(queries)
 
+    run.events.update(probability=0.6)  # so that the list of doubtful ones is not empty before
     before = n_queries()
     grow(run)
     assert n_queries() == before

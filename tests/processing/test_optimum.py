@@ -15,6 +15,7 @@ N = 6  # features: 0, 1 in the first frame, 2, 3 in the second, 4, 5 in the thir
 PAIRS = [(0, 2), (0, 3), (1, 2), (1, 3), (2, 4), (2, 5), (3, 4), (3, 5), (0, 4), (1, 5)]
 STEPS = [1] * 8 + [2] * 2
 ALL = tuple(range(len(PAIRS)))
+FREE = EventCosts(0, 0, 0, 0)
 
 
 def candidates(which: Sequence[int] = ALL) -> Candidates:
@@ -51,19 +52,27 @@ def test_what_is_settled_stands_against_the_cost():
     cost = np.array([-5.0, 4, 4, -5, 1, 1, 1, 1, 1, 1])
     fixed = np.full(len(PAIRS), -1)
     fixed[1], fixed[0] = 1, 0
-    chosen = choose_links(candidates(), cost, n=N, fixed=fixed, costs=EventCosts())
+    chosen = choose_links(candidates(), cost, n=N, fixed=fixed, costs=FREE)
     assert chosen.tolist() == [False, True, False, True] + [False] * 6
 
 
 def test_no_candidates_no_links():
-    nothing = choose_links(candidates([]), np.zeros(0), n=N, fixed=np.zeros(0, int), costs=EventCosts())
+    nothing = choose_links(candidates([]), np.zeros(0), n=N, fixed=np.zeros(0, int), costs=FREE)
     assert nothing.shape == (0,)
 
 
 def test_dearer_mergers_are_fewer():
     cost = np.array([-2.0, 9, -1, 9, 9, 9, 9, 9, 9, 9])
     free = np.full(len(PAIRS), -1)
-    cheap = choose_links(candidates(), cost, n=N, fixed=free, costs=EventCosts())
-    dear = choose_links(candidates(), cost, n=N, fixed=free, costs=EventCosts(merge=1.5))
+    cheap = choose_links(candidates(), cost, n=N, fixed=free, costs=FREE)
+    dear = choose_links(candidates(), cost, n=N, fixed=free, costs=EventCosts(0, 0, 1.5, 0))
     assert (cheap.sum(), dear.sum()) == (2, 1)
     assert dear[0]
+
+
+def test_a_birth_costs_more_than_a_doubtful_link():
+    cost = np.full(len(PAIRS), 9.0)
+    cost[0] = 0.5  # less likely than not
+    free = np.full(len(PAIRS), -1)
+    assert not choose_links(candidates(), cost, n=N, fixed=free, costs=FREE).any()
+    assert choose_links(candidates(), cost, n=N, fixed=free, costs=EventCosts()).tolist() == [True] + [False] * 9

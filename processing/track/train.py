@@ -7,7 +7,7 @@ merging, and shows intensity and flux or not, so that the model leans on no sing
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import Pool
 from pathlib import Path
@@ -67,6 +67,16 @@ def detected(simulated: SimulatedTracks, *, intensity: bool = True, flux: bool =
             simulated.intensity[here] if intensity else None,
             simulated.flux[here] if flux else None,
         )
+
+
+def nodes_of(frames: Sequence[DetectedFrame]) -> list[Node]:
+    """The features of frames as the lineage takes them, none at the edge."""
+    nodes = []
+    for index, frame in enumerate(frames):
+        flux = np.full(frame.ids.size, np.nan) if frame.flux is None else frame.flux
+        columns = zip(frame.ids.tolist(), frame.area_px.tolist(), flux.tolist(), strict=True)
+        nodes += [Node(number, index, area=area, flux=value) for number, area, value in columns]
+    return nodes
 
 
 def true_pairs(simulated: SimulatedTracks) -> np.ndarray:
@@ -148,11 +158,7 @@ def event_examples(task: tuple[int, LinkModel]) -> tuple[np.ndarray, np.ndarray]
         simulated = simulate_tracks(LEVELS[LONG[seed // 4 % len(LONG)]], seed=seed, n_frames=100)
         frames = list(detected(simulated))
     linked = link_series(frames, pixel_side_mm=1.0, reach_mm=None, max_gap=MAX_STEPS - 1, model=model)
-    flux = [np.full(frame.ids.size, np.nan) if frame.flux is None else frame.flux for frame in frames]
-    nodes = [
-        Node(int(number), int(simulated.frame[number]), area=float(simulated.area_px[number]), flux=float(value))
-        for number, value in enumerate(np.concatenate(flux))
-    ]
+    nodes = nodes_of(frames)
     lineage = build_lineage(nodes, linked.links, n_frames=len(frames))
     right = right_events(lineage.events, true_pairs(simulated))
     return features_of_events(lineage, nodes, linked), right

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from processing.certainty import weigh_events
-from processing.lineage import EventOf, Node, build_lineage
+from processing.lineage import EventOf, build_lineage
 from processing.synthetic_tracks import LEVELS, simulate_tracks
 from processing.track import link_series
-from processing.track.train import detected, true_pairs
+from processing.track.train import detected, nodes_of, true_pairs
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 # Far from the seeds of training, which count from a million, and beyond those of tuning and of the benchmark.
@@ -71,8 +71,7 @@ def main() -> None:
         simulated = simulate_tracks(LEVELS[options.level], seed=seed, n_frames=options.frames)
         frames = list(detected(simulated))
         linked = link_series(frames, pixel_side_mm=1.0, reach_mm=None)
-        columns = (simulated.frame.tolist(), simulated.area_px.tolist(), simulated.flux.tolist())
-        nodes = [Node(k, at, False, area, flux) for k, (at, area, flux) in enumerate(zip(*columns, strict=True))]
+        nodes = nodes_of(frames)
         lineage = build_lineage(nodes, linked.links, n_frames=options.frames)
         probability = np.array([item.probability for item in weigh_events(lineage, nodes, linked)])
         true = {(int(i), int(j)) for i, j in true_pairs(simulated)}

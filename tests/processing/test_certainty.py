@@ -10,7 +10,7 @@ from processing.certainty import EVENT_FEATURES, features_of_events, weigh_event
 from processing.lineage import Node, build_lineage
 from processing.synthetic_tracks import LEVELS, simulate_tracks
 from processing.track import Link, Linked, link_series
-from processing.track.train import detected, expected_calibration_error, true_pairs
+from processing.track.train import detected, expected_calibration_error, nodes_of, true_pairs
 from processing.truth import right_events
 
 N_FRAMES = 4
@@ -106,9 +106,9 @@ def weighed():
     found = []
     for seed in (41, 42):
         simulated = simulate_tracks(LEVELS["hard"], seed=seed, n_frames=40)
-        linked = link_series(detected(simulated), pixel_side_mm=1.0, reach_mm=None)
-        columns = (simulated.frame.tolist(), simulated.area_px.tolist(), simulated.flux.tolist())
-        nodes = [node(k, *values) for k, values in enumerate(zip(*columns, strict=True))]
+        frames = list(detected(simulated))
+        linked = link_series(frames, pixel_side_mm=1.0, reach_mm=None)
+        nodes = nodes_of(frames)
         lineage = build_lineage(nodes, linked.links, n_frames=40)
         assert features_of_events(lineage, nodes, linked).shape == (len(lineage.events), len(EVENT_FEATURES))
         right = right_events(lineage.events, true_pairs(simulated))

@@ -24,6 +24,7 @@ EVENT_FEATURES = (
 UNKNOWN, FEWEST, MOST = 0.5, 1e-4, 1 - 1e-4
 LIFE = 4  # frames before and after an event that are looked at
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
+FINE = 0.9  # beyond this two digits say too little: 0.96 and 0.99 are four times apart
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Certainty:
     ``probability`` that the event is as it stands, 0 to 1; ``runner_up`` the next best
     reading in words (empty if there is none), with its own ``runner_up_probability``;
     ``margin`` how much dearer it is than the answer, in the units of
-    `processing.track.Link.cost` (infinite if there is none); ``reasons`` one sentence.
+    `processing.track.Link.cost` (infinite if there is none); ``reasons`` what the event
+    stands on, in one sentence without its capital and full stop.
     """
 
     probability: float
@@ -73,6 +75,15 @@ class _Graph:
         """Median area of the features; NaN where none is known."""
         known = [node.area for node in self.nodes.values() if isfinite(node.area)]
         return float(np.median(known)) if known else float("nan")
+
+
+def digits(probability: float) -> str:
+    """A probability in two digits, three where it comes near 0 or 1, and never 0 or 1 itself."""
+    if probability < 0.0005:
+        return "< 0.001"
+    if probability >= 0.9995:
+        return "> 0.999"
+    return f"{probability:.3f}" if probability > FINE or probability < 1 - FINE else f"{probability:.2f}"
 
 
 def weigh_events(
@@ -225,7 +236,7 @@ def _instead(graph: _Graph, link: Link, other: Link) -> str:
 
 def _with(graph: _Graph, event: EventOf, other: Link) -> str:
     parent, child = _name(graph, other.earlier), _name(graph, other.later)
-    gap = f" after {other.skipped} frame{'s' if other.skipped > 1 else ''}" if other.skipped else ""
+    gap = f" after {_frames_without_it(other)}" if other.skipped else ""
     if event.kind == "appear":
         verb = "splits from" if graph.links_out[other.earlier] else "continues"
         return f"{child} {verb} {parent}{gap}"
@@ -239,30 +250,61 @@ def _with(graph: _Graph, event: EventOf, other: Link) -> str:
 
 def _certainty(graph: _Graph, event: EventOf, alternatives: list[Alternative], probability: float) -> Certainty:
     """What is left of the probability is shared by the alternatives as their costs say."""
-    reasons = [_links_in_words(graph, event)] if event.parents and event.children else []
-    for name in ("area", "flux"):
-        balance = _balance(graph, event, name)
-        if isfinite(balance):
-            reasons.append(f"{name} in minus out {100 * balance:.0f} %".replace("-", "−"))
+    reasons = _reasons(graph, event, alternatives)
     if not alternatives:
-        reasons.append("no other reading")
-        return Certainty(probability, "", 0.0, float("inf"), "; ".join(reasons))
+        return Certainty(probability, "", 0.0, float("inf"), reasons)
     best = alternatives[0]
     weights = [exp(-min(max(other.margin - best.margin, 0.0), 50.0)) for other in alternatives]
     share = (1 - probability) / sum(weights)
-    reasons.append(f"next best: {best.words}, {share:.2f}")
-    return Certainty(probability, best.words, share, best.margin, "; ".join(reasons))
+    return Certainty(probability, best.words, share, best.margin, reasons)
+
+
+def _reasons(graph: _Graph, event: EventOf, alternatives: list[Alternative]) -> str:
+    """What the event stands on, such as "two parents, links 0.97 and 0.90; area +3 %, flux −1 %"."""
+    if not (event.parents and event.children):
+        return _ends_in_words(graph, event) if alternatives else "no other reading"
+    changes = [
+        f"{name} {_percent(-100 * balance)}"
+        for name in ("area", "flux")
+        if isfinite(balance := _balance(graph, event, name))
+    ]
+    return "; ".join([_links_in_words(graph, event), *([", ".join(changes)] if changes else [])])
+
+
+def _ends_in_words(graph: _Graph, event: EventOf) -> str:
+    """How many links a birth or a death might have had, and the likeliest."""
+    against = [_probability(link) for link in _rivals_of(graph, event)]
+    end = "past" if event.kind == "appear" else "future"
+    likeliest = digits(max(against))
+    if len(against) == 1:
+        return f"one possible {end}, link {likeliest}"
+    return f"{NUMBERS.get(len(against), len(against))} possible {end}s, likeliest link {likeliest}"
 
 
 def _links_in_words(graph: _Graph, event: EventOf) -> str:
     links = _links_of(graph, event)
-    odds = " and ".join(f"{_probability(link):.2f}" for link in links)
+    shown = [digits(_probability(link)) for link in links]
+    if len(shown) == 1:
+        odds = f"link {shown[0]}"
+    elif len(set(shown)) == 1:
+        odds = f"links {shown[0]} each"
+    else:
+        odds = f"links {', '.join(shown[:-1])} and {shown[-1]}"
     if event.kind == "merge":
         return f"{NUMBERS.get(len(links), len(links))} parents, {odds}"
     if event.kind == "split":
         return f"{NUMBERS.get(len(links), len(links))} children, {odds}"
-    skipped = links[0].skipped
-    return f"found again after {skipped} frame{'s' if skipped > 1 else ''}, {odds}"
+    return f"found again after {_frames_without_it(links[0])}, {odds}"
+
+
+def _frames_without_it(link: Link) -> str:
+    return f"{link.skipped} frame{'s' if link.skipped > 1 else ''} without it"
+
+
+def _percent(change: float) -> str:
+    """A change such as "+3 %", "−3 %" or "0 %", with a minus sign that is no hyphen and a space that does not break."""
+    number = f"{change:+.0f}".replace("-", "−") if abs(change) >= 0.5 else "0"
+    return f"{number}\N{NO-BREAK SPACE}%"
 
 
 def _balance(graph: _Graph, event: EventOf, name: str) -> float:

@@ -105,10 +105,11 @@ def event_words(event: Event) -> str:
 
 def rejection_words(event: Event, links: list[Link]) -> str:
     """What rejecting the event, whose links these are (`event_links`), does to the reviewed lineage."""
-    if event.kind in ("merge", "split") and links:
-        kept, *cut = links
-        lost = ", ".join(f"{_number(link.earlier)} → {_number(link.later)}" for link in cut)
-        return f"Rejecting keeps {_number(kept.earlier)} → {_number(kept.later)}, the cheapest link, and cuts {lost}."
+    if event.kind in ("merge", "split"):
+        if len(links) < 2:  # a settled link may have gone since
+            return "Rejecting cuts nothing: no more than one link is left."
+        kept, *cut = (f"{_number(link.earlier)} → {_number(link.later)}" for link in links)
+        return f"Rejecting keeps {kept}, the cheapest link, and cuts {', '.join(cut)}."
     if event.kind == "gap":
         return "Rejecting cuts the link: what comes after the gap is then another track."
     return "Rejecting says that a link is missing; it changes no track yet."

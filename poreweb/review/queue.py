@@ -13,7 +13,7 @@ from processing.lineage import EVENT_KINDS
 
 UNCERTAINTY, TIME = "uncertainty", "time"
 ORDERS = {UNCERTAINTY: "most uncertain first", TIME: "in order of time"}
-# Below one half the other reading would be the answer.
+# Few events are less sure than one half: there is nothing to hide below.
 LEAST_ABOVE, MOST_ABOVE = 0.5, 1.0
 OF_BEFORE = "How sure these events are is not known: the tracker of that time did not say. A new run does."
 

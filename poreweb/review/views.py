@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -95,13 +95,19 @@ def give_verdict(request: Request, pk: int) -> HttpResponse:
     event = get_visible(_events(), request.user, pk)
     must_write(request.user, event.run.patch.team)
     queue = _desk_queue(request)
-    if "withdraw" in request.POST:
-        actions.undo(event, request.user)
-        return redirect(f"{event.get_absolute_url()}{queue.query()}")
     form = VerdictForm(request.POST, auto_id=False)
-    if not form.is_valid():
+    withdraws = "withdraw" in request.POST
+    if not withdraws and not form.is_valid():
         return _render_event(request, event, form)
-    actions.give_verdict(event, request.user, **form.cleaned_data)
+    try:
+        if withdraws:
+            actions.undo(event, request.user)
+        else:
+            actions.give_verdict(event, request.user, **form.cleaned_data)
+    except Event.DoesNotExist as gone:  # a job that extends the run may replace events
+        raise Http404("this event is no longer there") from gone
+    if withdraws:
+        return redirect(f"{event.get_absolute_url()}{queue.query()}")
     following = queue.around(event)["next_pending"]
     url = following.get_absolute_url() if following else reverse("review:events", args=[event.run_id])
     return redirect(f"{url}{queue.query(judged=event.pk)}")

@@ -44,10 +44,12 @@ UNITS = {
 # What a unit does not say, for whoever chooses.
 HELP = {
     "max_gap": "a pore that is lost for longer, or whose frames are missing for longer, comes back as another one",
-    "reach_mm": "the farthest a pore moves, the motion of the whole frame taken out; beyond it, links are considered"
-    " only where the masks overlap",
-    "link_bias": "added to every link, −5 to 5; above 0 links more readily, below 0 less",
-    "opposite_polarity": "whether a link may join pores whose flux differs in sign",
+    "reach_mm": "the farthest a pore moves once the motion of the whole frame is taken out, growing with the root of"
+    " the time; pores nearer than the sum of their radii may be linked all the same",
+    "link_bias": "added to every link, −5 to 5: above 0 links more readily, below 0 less, and 1 multiplies the odds by"
+    " 2.7; the probabilities shown are without it",
+    "opposite_polarity": "whether a link may join pores whose flux differs in sign; a flux too weak to have one"
+    " never stands in the way",
 }
 GROUPS = {
     "Reduce": ("limb_darkening", "quiet_sun"),

@@ -36,6 +36,28 @@ def test_it_is_stored_with_who_and_when(as_alice, alice, event, url):
     assert history(event) == [("alice", "", "accept", "clear")]
 
 
+@pytest.mark.parametrize("form", [{"choice": "accept"}, {"withdraw": "1"}], ids=["verdict", "withdraw"])
+def test_an_event_that_a_job_removes_meanwhile_is_not_found(as_alice, event, url, monkeypatch, form):
+    def removed(*whose) -> None:  # after the view has looked the event up, before it is locked
+        Event.objects.filter(pk=event.pk).delete()
+
+    monkeypatch.setattr("poreweb.review.views.must_write", removed)
+    assert as_alice.post(url, form).status_code == 404
+    assert not Verdict.objects.exists()
+    assert not ReviewEntry.objects.exists()
+
+
+def test_the_page_says_what_rejecting_does(as_alice, event):
+    def words() -> str:
+        return re.search(r"Rejecting [^<]*", as_alice.get(event.get_absolute_url()).text)[0]
+
+    numbers = sorted(str(feature.track.number) for feature in event.parents.all())
+    said = words()
+    assert sorted(re.findall(r"(\d+) →", said)) == numbers
+    event.run.links.filter(earlier__in=event.parents.all(), later__in=event.children.all()).first().delete()
+    assert words() == "Rejecting cuts nothing: no more than one link is left."
+
+
 def test_no_machine_row_is_touched(as_alice, event, url, run, everything):
     def of_machine() -> list[dict]:
         return [row for row in everything() if not row["model"].startswith("review.")]

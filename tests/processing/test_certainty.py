@@ -33,14 +33,13 @@ REJECTED = [link(6, 3, 0.3)]
 def weigh(links=LINKS, rejected=REJECTED, nodes=NODES):
     lineage = build_lineage(nodes, links, n_frames=N_FRAMES)
     certainties = weigh_events(lineage, nodes, Linked(links, rejected))
+    certainties = [replace(item, reasons=item.reasons.replace("\N{NO-BREAK SPACE}%", " %")) for item in certainties]
     return {(event.kind, event.frame): certainty for event, certainty in zip(lineage.events, certainties, strict=True)}
 
 
 def test_a_merger_says_its_parents_its_balance_and_what_would_be_next():
     merge = weigh()["merge", 1]
-    assert merge.reasons.startswith(
-        "two parents, 0.99 and 0.90; area in minus out 3 %; flux in minus out 0 %; next best"
-    )
+    assert merge.reasons == "two parents, links 0.990 and 0.90; area −3 %, flux 0 %"
     assert merge.runner_up == "track 3 merges into track 4 too"  # 6 is the third track, 3 begins the fourth
     assert merge.margin == pytest.approx(log(0.7 / 0.3))
     assert 0 < merge.runner_up_probability < 1 - merge.probability + 1e-9
@@ -49,6 +48,7 @@ def test_a_merger_says_its_parents_its_balance_and_what_would_be_next():
 def test_an_end_names_the_merger_that_it_might_be():
     end = weigh()["disappear", 0]
     assert end.runner_up == "track 3 merges into track 4"
+    assert end.reasons == "one possible future, link 0.30"
     assert end.margin == pytest.approx(log(0.7 / 0.3))
 
 
@@ -72,13 +72,33 @@ def test_what_is_joined_already_is_no_alternative():
 def test_a_gap_within_a_track():
     nodes = [node(1, 0), node(2, 3)]
     gap = weigh([link(1, 2, 0.8, skipped=2)], [], nodes)["gap", 3]
-    assert gap.reasons.startswith("found again after 2 frames, 0.80; area in minus out 0 %")
+    assert gap.reasons == "found again after 2 frames without it, link 0.80; area 0 %, flux 0 %"
     assert gap.runner_up == "track 1 ends and another begins"
+
+
+def test_a_gap_of_one_frame_and_a_growing_pore():
+    nodes = [node(1, 0, area=50, flux=-100), node(2, 2, area=55, flux=-95)]
+    gap = weigh([link(1, 2, 0.9999, skipped=1)], [], nodes)["gap", 2]
+    assert gap.reasons == "found again after 1 frame without it, link > 0.999; area +10 %, flux −5 %"
+
+
+def test_a_birth_says_how_many_pasts_it_might_have():
+    nodes = [node(1, 0), node(2, 0), node(3, 1), node(4, 2), node(5, 0)]
+    rejected = [link(1, 4, 0.2, skipped=1), link(2, 4, 0.1, skipped=1)]
+    birth = weigh([link(5, 3, 0.99)], rejected, nodes)["appear", 2]
+    assert birth.reasons == "two possible pasts, likeliest link 0.20"
+    assert birth.runner_up == "track 4 continues track 1 after 1 frame without it"
+
+
+def test_three_children_are_told_as_a_list():
+    nodes = [node(1, 0, 90), node(2, 1, 30), node(3, 1, 30), node(4, 1, 30)]
+    split = weigh([link(1, 2, 0.99), link(1, 3, 0.8), link(1, 4, 0.7)], [], nodes)["split", 1]
+    assert split.reasons.startswith("three children, links 0.990, 0.80 and 0.70; area 0 %")
 
 
 def test_unknown_area_and_flux_are_not_spoken_of():
     nodes = [replace(item, area=float("nan"), flux=float("nan")) for item in NODES]
-    assert weigh(nodes=nodes)["merge", 1].reasons.startswith("two parents, 0.99 and 0.90; next best")
+    assert weigh(nodes=nodes)["merge", 1].reasons == "two parents, links 0.990 and 0.90"
 
 
 def test_a_surer_link_makes_a_surer_event():
@@ -92,7 +112,7 @@ def test_links_of_an_unknown_probability_are_as_likely_as_not():
     links = [replace(item, probability=None) for item in LINKS]
     merge = weigh(links, [])["merge", 1]
     assert 0 < merge.probability < 1
-    assert "0.50 and 0.50" in merge.reasons
+    assert "links 0.50 each" in merge.reasons
 
 
 def test_no_events_no_certainties():

@@ -4,22 +4,24 @@ from typing import Any
 
 from django import template
 
+from processing import certainty
+
 register = template.Library()
 
-# Beyond this a second digit says nothing: 0.96 and 0.99 are four times apart.
-FINE = 0.9
+# What a kind of event is called in a heading; the others are nouns.
+NOUNS = {"appear": "appearance", "disappear": "disappearance"}
+
+
+@register.filter
+def noun(kind: str) -> str:
+    """A kind of event as a noun."""
+    return NOUNS.get(kind, kind)
 
 
 @register.filter
 def digits(probability: float | None) -> str:
-    """Two digits, three where it comes near 0 or 1, and never 0 or 1 itself; "not known" for None."""
-    if probability is None:
-        return "not known"
-    if probability < 0.0005:
-        return "< 0.001"
-    if probability >= 0.9995:
-        return "> 0.999"
-    return f"{probability:.3f}" if probability > FINE or probability < 1 - FINE else f"{probability:.2f}"
+    """As `processing.certainty.digits`; "not known" for None."""
+    return "not known" if probability is None else certainty.digits(probability)
 
 
 @register.filter

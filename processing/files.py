@@ -7,9 +7,9 @@ from pathlib import Path
 
 from processing.errors import ParameterError
 
-# Endings of the images that can be written; see `processing.images`.
 # A SHARP is at most about 2,000 x 1,100 pixels; far beyond that is no patch but an attack.
 MAX_PIXELS = 64_000_000
+# Endings of the images that can be written; see `processing.images`.
 IMAGE_SUFFIXES = (".fits", ".fits.gz", ".npz", ".npy")
 _MEMBER = re.compile(r"(?P<file>.*\.npz)\[(?P<member>[^\[\]]+)\]")
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
@@ -218,6 +217,7 @@ def quietly() -> Iterator[None]:
 
 def match_detections(true: NumberedEdges, found: NumberedEdges) -> Any:
     """Both graphs as traccuracy takes them, new ones each time, since its metrics write into them."""
+    import networkx as nx
     from traccuracy import TrackingGraph  # takes two seconds, most of them pandas, numba and pyarrow
     from traccuracy.matchers import Matched
 

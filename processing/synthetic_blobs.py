@@ -17,6 +17,7 @@ import numpy as np
 from scipy import ndimage, sparse
 
 from processing.errors import ParameterError
+from processing.track.paths import is_joined
 
 MAX_SPAN = 5  # frames from one end of an edge to the other: at most four missed between
 EDGE_OF_PORE = 0.5  # of the field that a blob draws, and of the quiet Sun's intensity there
@@ -125,6 +126,11 @@ class SimulatedTracks:
     edges: np.ndarray
     pixels: tuple[FramePixels, ...]
     seed: int = 0
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each frame's detections begin, shape (n_frames + 1,)."""
+        return np.searchsorted(self.frame, np.arange(self.n_frames + 1))
 
     def labels(self, frame: int) -> np.ndarray:
         """Label image, shape (ny, nx), int32; all zeros where the frame was lost."""
@@ -375,14 +381,7 @@ def without_shortcuts(edges: set[tuple[int, int, int, int]]) -> set[tuple[int, i
     for edge in edges:
         later.setdefault(edge[:2], []).append(edge[2:])
 
-    def joined(edge: tuple[int, int, int, int]) -> bool:
-        goal, reached = edge[2:], set()
-        ahead = [node for node in later[edge[:2]] if node[0] < goal[0]]
-        while ahead:
-            node = ahead.pop()
-            if node not in reached:
-                reached.add(node)
-                ahead += [other for other in later.get(node, []) if other[0] < goal[0] or other == goal]
-        return goal in reached
+    def is_shortcut(edge: tuple[int, int, int, int]) -> bool:
+        return is_joined(edge[:2], edge[2:], later, lambda node: node[0], directly=False)
 
-    return {edge for edge in edges if edge[2] == edge[0] + 1 or not joined(edge)}
+    return {edge for edge in edges if edge[2] == edge[0] + 1 or not is_shortcut(edge)}

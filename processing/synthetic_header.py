@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from processing.files import replacing
 from processing.geometry import ARCSEC_PER_RAD, RSUN_REF_M, CeaGeometry
 from processing.timekeys import CADENCE_S, format_t_rec, parse_t_rec, utc_of
 
@@ -184,6 +185,5 @@ def write_segment(path: Path, segment: str, data: np.ndarray, cards: Mapping[str
     if segment != "bitmap":
         image.header["BSCALE"], image.header["BZERO"] = SCALES[segment]
         image.header["BLANK"] = BLANK
-    beside = path.with_name(path.name + ".part")
-    fits.HDUList([fits.PrimaryHDU(), image]).writeto(beside, overwrite=True)
-    beside.replace(path)
+    with replacing(path) as beside:
+        fits.HDUList([fits.PrimaryHDU(), image]).writeto(beside, overwrite=True)

@@ -8,6 +8,7 @@ from typing import Any
 from scipy import ndimage
 
 from processing.errors import FrameError
+from processing.files import replacing
 from processing.synthetic_sun import Life, label_scene, pore_contrast
 from processing.timekeys import format_t_rec
 
@@ -105,9 +106,8 @@ def read_truth(path: Path) -> Truth:
 
 def write_truth(path: Path, truth: Truth) -> None:
     """Write ``truth.json``; under a temporary name until complete."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(truth.to_json(), indent=1) + "\n")
-    beside.replace(path)
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(truth.to_json(), indent=1) + "\n")
 
 
 @dataclass

@@ -30,6 +30,10 @@ class Candidates:
     steps: np.ndarray
     shared: np.ndarray
 
+    def among(self, pairs: np.ndarray, n: int) -> np.ndarray:
+        """Which of them are among ``pairs``, shape (n_pairs, 2), of a series of ``n`` features."""
+        return np.isin(self.earlier * n + self.later, pairs[:, 0] * n + pairs[:, 1])
+
     def kept(self, which: np.ndarray) -> "Candidates":
         """Those of them that ``which`` marks."""
         return Candidates(self.earlier[which], self.later[which], self.steps[which], self.shared[which])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logit
 
 from processing.track.candidates import Candidates
 from processing.track.motion import Motion
@@ -89,6 +90,14 @@ def features_in_company(
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def with_company(
+    series: Series, motion: Motion, pairs: Candidates, alone: np.ndarray, probability: np.ndarray, max_steps: int
+) -> np.ndarray:
+    """What candidates show alone and in company, side by side: what every round but the first looks at."""
+    company = features_in_company(series, motion, pairs, probability, max_steps)
+    return np.concatenate([alone, company], axis=1)
+
+
 @dataclass
 class _Best:
     """The two likeliest candidates at each end and each step."""
@@ -171,8 +180,7 @@ def _log(value: np.ndarray) -> np.ndarray:
 
 
 def _odds(probability: np.ndarray) -> np.ndarray:
-    inside = np.clip(probability, 1e-4, 1 - 1e-4)
-    return np.log(inside / (1 - inside))
+    return np.asarray(logit(np.clip(probability, 1e-4, 1 - 1e-4)))
 
 
 def _depth(series: Series) -> float:

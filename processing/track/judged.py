@@ -45,11 +45,11 @@ class Judged:
 
     def is_link(self, pairs: Candidates) -> np.ndarray:
         """Which candidates people have settled to be links."""
-        return self._among(pairs, self.links)
+        return pairs.among(self.links, self.n)
 
     def is_no_link(self, pairs: Candidates) -> np.ndarray:
         """Which candidates people have settled not to be links."""
-        return self._among(pairs, self.no_links)
+        return pairs.among(self.no_links, self.n)
 
     def mask(self, motion: Motion) -> Motion:
         """The motion without the sure pairs that people say are none."""
@@ -71,6 +71,3 @@ class Judged:
             np.r_[pairs.shared, np.zeros(len(more))],
         )
         return joined, np.r_[probability, np.full(len(more), SURE)]
-
-    def _among(self, pairs: Candidates, which: np.ndarray) -> np.ndarray:
-        return np.isin(pairs.earlier * self.n + pairs.later, which @ [self.n, 1])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
+from scipy.special import logit
 
 from processing.errors import ParameterError
 from processing.timekeys import CADENCE_S
@@ -87,7 +88,7 @@ def link_series(
     likely = probability >= LEAST_PROBABILITY
     pairs, probability = judged.with_missing(series, pairs.kept(likely), probability[likely])
     fixed = np.where(judged.is_link(pairs), 1, -1)
-    cost = -np.clip(np.log(probability / np.maximum(1 - probability, 1e-9)), -SUREST, SUREST)
+    cost = -np.clip(logit(probability), -SUREST, SUREST)
     chosen = choose_links(pairs, cost - link_bias, n=series.ids.size, fixed=fixed, costs=EventCosts())
     chosen &= ~_bypassed(series, pairs, chosen, chosen & (fixed != 1))
     links = _links(series, motion, pairs, probability, cost, pixel_side_mm)

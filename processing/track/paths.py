@@ -1,10 +1,18 @@
-"""Whether chosen links already lead from one feature to another."""
+"""Whether links already lead from one feature to another."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
+
+Feature = TypeVar("Feature", bound=Hashable)
 
 
 def is_joined(
-    start: int, goal: int, onward: Mapping[int, Sequence[int]], frame_of: Callable[[int], int], *, directly: bool
+    start: Feature,
+    goal: Feature,
+    onward: Mapping[Feature, Sequence[Feature]],
+    frame_of: Callable[[Feature], int],
+    *,
+    directly: bool,
 ) -> bool:
     """
     Whether a path leads from ``start`` to ``goal``.
@@ -15,7 +23,7 @@ def is_joined(
     """
     last = frame_of(goal)
     ahead = [later for later in onward.get(start, ()) if directly or later != goal]
-    seen: set[int] = set()
+    seen: set[Feature] = set()
     while ahead:
         here = ahead.pop()
         if here == goal:

@@ -7,10 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from processing.errors import ParameterError
 from processing.track.candidates import Candidates, find_candidates, join, no_candidates
-from processing.track.features import ALONE, COMPANY, features_alone, features_in_company
+from processing.track.features import ALONE, COMPANY, features_alone, with_company
 from processing.track.motion import Motion
 from processing.track.series import Series
 
@@ -39,8 +40,7 @@ class Round:
         for weights, bias in self.layers[:-1]:
             values = np.maximum(values @ weights + bias, 0)
         weights, bias = self.layers[-1]
-        odds = np.clip((values @ weights + bias)[:, 0].astype(float), -30, 30)
-        return 1 / (1 + np.exp(-odds))
+        return np.asarray(expit(np.clip((values @ weights + bias)[:, 0].astype(float), -30, 30)))
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def weigh_candidates(
         return no_candidates(), np.zeros(0)
     pairs, values, probability = join(kept), np.concatenate(alone), np.concatenate(first)
     for network in model.rounds[1:]:
-        company = features_in_company(series, motion, pairs, probability, max_steps)
-        probability = np.where(sure(pairs), SURE, network(np.concatenate([values, company], axis=1)))
+        features = with_company(series, motion, pairs, values, probability, max_steps)
+        probability = np.where(sure(pairs), SURE, network(features))
     return pairs, probability
 
 

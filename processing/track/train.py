@@ -9,6 +9,7 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from processing.lineage import Node, build_lineage
 from processing.synthetic_tracks import LEVELS, SimulatedTracks, random_level, simulate_tracks
 from processing.timekeys import CADENCE_S
 from processing.track.candidates import Candidates, find_candidates, join, no_candidates
-from processing.track.features import features_alone, features_in_company
+from processing.track.features import features_alone, with_company
 from processing.track.link import link_series
 from processing.track.motion import Motion, expected_motion
 from processing.track.probability import CUT, HOPELESS, LinkModel, Round, read_model, write_model
@@ -54,9 +55,8 @@ class Scene:
 
 def detected(simulated: SimulatedTracks, *, intensity: bool = True, flux: bool = True) -> Iterator[DetectedFrame]:
     """A simulated series as the tracker takes it; ids count detections from 0."""
-    starts = np.searchsorted(simulated.frame, np.arange(simulated.n_frames + 1))
-    for frame in range(simulated.n_frames):
-        here = slice(starts[frame], starts[frame + 1])
+    for frame, (first, last) in enumerate(pairwise(simulated.starts)):
+        here = slice(first, last)
         yield DetectedFrame(
             frame * CADENCE_S,
             np.arange(here.start, here.stop),
@@ -81,8 +81,7 @@ def nodes_of(frames: Sequence[DetectedFrame]) -> list[Node]:
 
 def true_pairs(simulated: SimulatedTracks) -> np.ndarray:
     """The true edges as pairs of ids, shape (n_edges, 2)."""
-    starts = np.searchsorted(simulated.frame, np.arange(simulated.n_frames + 1))
-    edges = simulated.edges
+    starts, edges = simulated.starts, simulated.edges
     return np.stack([starts[edges[:, 0]] + edges[:, 1] - 1, starts[edges[:, 2]] + edges[:, 3] - 1], axis=1)
 
 
@@ -109,8 +108,7 @@ def simulate_scene(seed: int) -> Scene:
     motion = expected_motion(series, max_steps=MAX_STEPS)
     found = list(find_candidates(series, motion, max_steps=MAX_STEPS))
     pairs = join(found) if found else no_candidates()
-    known = true_pairs(simulated)
-    true = np.isin(pairs.earlier * series.ids.size + pairs.later, known[:, 0] * series.ids.size + known[:, 1])
+    true = pairs.among(true_pairs(simulated), series.ids.size)
     return Scene(series, motion, pairs, features_alone(series, motion, pairs), true)
 
 
@@ -142,11 +140,11 @@ def train_model(scenes: list[Scene], *, seed: int, epochs: int) -> LinkModel:
     weighed = [(scene, rounds[0](scene.alone)) for scene in scenes]
     likely = [(_kept(scene, odds >= HOPELESS), odds[odds >= HOPELESS]) for scene, odds in weighed]
     for k in range(1, N_ROUNDS):
-        features = [_with_company(scene, probability) for scene, probability in likely]
+        features = [_in_company(scene, probability) for scene, probability in likely]
         true = np.concatenate([scene.true for scene, _ in likely])
         rounds.append(train_round(np.concatenate(features), true, seed=seed + k, epochs=2 * epochs))
         likely = [(scene, rounds[k](values)) for (scene, _), values in zip(likely, features, strict=True)]
-    return LinkModel(tuple(rounds), rounds[0], ())
+    return LinkModel(tuple(rounds), rounds[0], ())  # events are learned from the links that these rounds make
 
 
 def event_examples(task: tuple[int, LinkModel]) -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +179,7 @@ def weigh_scene(model: LinkModel, scene: Scene) -> tuple[Scene, np.ndarray]:
     probability = model.rounds[0](scene.alone)
     scene, probability = _kept(scene, probability >= HOPELESS), probability[probability >= HOPELESS]
     for network in model.rounds[1:]:
-        probability = network(_with_company(scene, probability))
+        probability = network(_in_company(scene, probability))
     return scene, probability
 
 
@@ -204,9 +202,8 @@ def _kept(scene: Scene, which: np.ndarray) -> Scene:
     return Scene(scene.series, scene.motion, scene.pairs.kept(which), scene.alone[which], scene.true[which])
 
 
-def _with_company(scene: Scene, probability: np.ndarray) -> np.ndarray:
-    company = features_in_company(scene.series, scene.motion, scene.pairs, probability, MAX_STEPS)
-    return np.concatenate([scene.alone, company], axis=1)
+def _in_company(scene: Scene, probability: np.ndarray) -> np.ndarray:
+    return with_company(scene.series, scene.motion, scene.pairs, scene.alone, probability, MAX_STEPS)
 
 
 def main() -> None:

@@ -50,13 +50,12 @@ class BaselineFrame:
 
 def frames_of(simulated: SimulatedTracks) -> list[BaselineFrame]:
     """The series as a tracker gets it, false detections among the true."""
-    starts = np.searchsorted(simulated.frame, np.arange(simulated.n_frames + 1))
     columns = ("label", "row", "col", "area_px", "intensity", "flux")
     return [
         BaselineFrame(
             number, *(getattr(simulated, name)[first:last] for name in columns), partial(simulated.labels, number)
         )
-        for number, (first, last) in enumerate(itertools.pairwise(starts))
+        for number, (first, last) in enumerate(itertools.pairwise(simulated.starts))
     ]
 
 

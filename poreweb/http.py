@@ -35,3 +35,14 @@ def must_write(user: User, team: Team) -> None:
 def may_write(user: User, team: Team) -> bool:
     """Whether the user is more than a viewer in the team."""
     return Team.objects.writable_by(user).filter(pk=team.pk).exists()
+
+
+def must_lead(user: User, team: Team) -> None:
+    """Refuse a member who is not a lead."""
+    if not may_lead(user, team):
+        raise PermissionDenied(f"Only a lead of {team} may do this.")
+
+
+def may_lead(user: User, team: Team) -> bool:
+    """Whether the user is a lead of the team."""
+    return Team.objects.led_by(user).filter(pk=team.pk).exists()

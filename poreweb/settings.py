@@ -29,12 +29,19 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_rq",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
     "poreweb.work",
     "poreweb.people",
     "poreweb.observations",
     "poreweb.tracks",
     "poreweb.review",
+    "poreweb.consensus",
     "poreweb.exports",
+    "poreweb.releases",
+    "poreweb.discussion",
+    "poreweb.api",
 ]
 
 MIDDLEWARE = [
@@ -91,6 +98,14 @@ RQ_QUEUES = {
     "science": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 2 * 3600},
 }
 RQ = {"WORKER_CLASS": "poreweb.work.worker.PorewebWorker"}
+# What several web processes count together: tries to sign in.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "poreweb",
+    }
+}
 BATCH_FRAMES = env_int("BATCH_FRAMES", 24, low=1, high=500)
 # Threads of a worker's arithmetic. A machine that runs `serve` has two workers.
 WORKER_THREADS = env_int("WORKER_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1, high=256)
@@ -110,6 +125,33 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "people:login"
 LOGIN_REDIRECT_URL = "observations:home"
 LOGOUT_REDIRECT_URL = "people:login"
+REST_KNOX = {"TOKEN_PREFIX": "poreweb_"}  # so that one that lies about is known for what it is
+
+# -- The API: JSON alone, for a token or the session of the pages --------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "poreweb.api.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["poreweb.api.wire.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["poreweb.api.wire.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "poreweb.api.wire.JsonAlways",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "poreweb.api.schema.Operations",
+    "EXCEPTION_HANDLER": "poreweb.api.problems.answer",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Poreweb",
+    "DESCRIPTION": "Solar pores followed through SDO/HMI patches, and what people say of their mergers and splits.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["poreweb.api.schema.add_problems"],
+}
 
 # -- Uploads go to disk, never to memory, beyond 2.5 MB ---------------------------------------------
 FILE_UPLOAD_TEMP_DIR = None

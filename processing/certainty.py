@@ -22,6 +22,7 @@ EVENT_FEATURES = (
 )  # fmt: skip
 # Odds of a link whose probability is not known (a run of an earlier tracker), and the bounds of all.
 UNKNOWN, FEWEST, MOST = 0.5, 1e-4, 1 - 1e-4
+LEAST_MU = 0.05
 LIFE = 4  # frames before and after an event that are looked at
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 FINE = 0.9  # beyond this two digits say too little: 0.96 and 0.99 are four times apart
@@ -84,6 +85,19 @@ def digits(probability: float) -> str:
     if probability >= 0.9995:
         return "> 0.999"
     return f"{probability:.3f}" if probability > FINE or probability < 1 - FINE else f"{probability:.2f}"
+
+
+def doubt(probability: float, mu: float | None) -> float:
+    """
+    How much an event wants to be looked at, 0 to 1: the odds that it is wrong, over mu.
+
+    ``probability`` (`Certainty.probability`) holds what the links, the margin to the runner-up
+    and the balance of area and flux say. The least mu of its pores comes in here: a pixel
+    covers 1/mu as much of the Sun along the radius, so what is seen there is worth that much
+    less. ``mu`` None: not known, taken as 1; below LEAST_MU it is taken as that.
+    """
+    odds = (1 - probability) / max(probability, FEWEST) / max(1.0 if mu is None else mu, LEAST_MU)
+    return odds / (1 + odds)
 
 
 def weigh_events(

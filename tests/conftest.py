@@ -18,6 +18,7 @@ settings.STORAGE_URL = f"file://{VAR_DIR / 'storage'}"
 settings.REDIS_URL = default_redis_url(VAR_DIR)
 for queue in settings.RQ_QUEUES.values():  # in place: django-rq holds the same dictionaries
     queue["URL"] = settings.REDIS_URL
+settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 
 def pytest_unconfigure() -> None:

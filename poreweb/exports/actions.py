@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from poreweb.exports.models import Export
-from poreweb.review.models import Verdict
+from poreweb.review.models import Standing, Verdict
 from poreweb.tracks.models import Run
 from poreweb.work.tasks import dispatch
 
@@ -20,8 +20,8 @@ def request_export(run: Run, kind: str, *, user: User | None = None) -> Export:
     """
     n_verdicts = Verdict.objects.filter(event__run=run).count()
     latest = run.exports.filter(kind=kind).exclude(state=Export.State.FAILED).first()
-    newest = Verdict.objects.filter(event__run=run).order_by("-given_at").first()
-    changes = [at for at in (newest and newest.given_at, run.extended_at) if at]
+    newest = Standing.objects.filter(event__run=run).order_by("-changed_at").first()
+    changes = [at for at in (newest and newest.changed_at, run.extended_at) if at]
     if latest and latest.n_verdicts == n_verdicts and all(at <= latest.created_at for at in changes):
         return latest
     export = Export.objects.create(run=run, kind=kind, created_by=user, n_verdicts=n_verdicts)

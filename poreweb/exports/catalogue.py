@@ -1,22 +1,25 @@
-"""A run and its verdicts to the columns of the catalogue."""
+"""A run and what is settled of it to the columns of the catalogue."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from astropy.table import Table
 
-from poreweb.review.models import Verdict
-from poreweb.review.queries import with_state
-from poreweb.tracks import rows
-from poreweb.tracks.extension import track_numbers
+from poreweb.releases.lineage import published_of
+from poreweb.review.models import Settlement, Verdict
 from poreweb.tracks.models import Feature, Run
+from processing.edits import CHOICES, Published
 from processing.export import CATALOGUE_COLUMNS, catalogue_table
-from processing.lineage import EventOf, apply_verdicts, build_lineage
 
 
-def build_catalogue(run: Run) -> Table:
-    """One row per feature of the run, in order of frame and label."""
-    reviewed = _reviewed_tracks(run)
+def build_catalogue(run: Run, published: Published | None = None, *, told: Mapping[str, Any] | None = None) -> Table:
+    """
+    One row per feature of the run, in order of frame and label.
+
+    ``published`` is the lineage to be told of, ``told`` its provenance; else as they are now.
+    """
+    reviewed = (published or published_of(run)).track_of
     parents, children = _relatives(run)
     columns: dict[str, list[Any]] = {name: [] for name in CATALOGUE_COLUMNS}
     features = (
@@ -44,11 +47,13 @@ def build_catalogue(run: Run) -> Table:
         }
         for name, values in columns.items():
             values.append(known[name] if name in known else getattr(feature, name))
-    return catalogue_table(columns, provenance=provenance(run))
+    return catalogue_table(columns, provenance=provenance(run) if told is None else told)
 
 
-def provenance(run: Run) -> dict[str, Any]:
-    """What it takes to make the same file again."""
+def provenance(run: Run, *, settled: int | None = None) -> dict[str, Any]:
+    """What it takes to make the same file again; ``settled`` is how many events are, counted unless given."""
+    if settled is None:
+        settled = Settlement.objects.filter(event__run=run, choice__in=CHOICES).count()
     return {
         "title": f"Pores of HARP {run.patch.harpnum}, Poreweb run {run.number}",
         "harpnum": run.patch.harpnum,
@@ -62,27 +67,11 @@ def provenance(run: Run) -> dict[str, Any]:
         "frames": run.segmentations.count(),
         "extensions": run.extensions,
         "verdicts": Verdict.objects.filter(event__run=run).count(),
+        "settled_events": settled,
+        "spurious_pores": "what people have found to be no pore has reviewed_track 0",
         "grid": "working grid: half the native CEA pixel" if run.chain_parameters.factor == 2 else "native CEA pixel",
         "credit": "Data courtesy of NASA/SDO and the HMI science team.",
     }
-
-
-def _reviewed_tracks(run: Run) -> dict[int, int]:
-    """Track number of each feature once rejected events have lost their links."""
-    rejected = [
-        EventOf(
-            event.kind,
-            event.index,
-            tuple(feature.pk for feature in event.parents.all()),
-            tuple(feature.pk for feature in event.children.all()),
-        )
-        for event in with_state(run.events.prefetch_related("parents", "children")).filter(state=Verdict.Choice.REJECT)
-    ]
-    nodes, frame_indices = rows.nodes_of(run)
-    links = apply_verdicts(rows.links_of(run), rejected)
-    # features that lose no link keep the number that the machine gave their track
-    lineage = build_lineage(nodes, links, n_frames=len(frame_indices), numbers=track_numbers(run))
-    return {pk: track.number for track in lineage.tracks for pk in track.ids}
 
 
 def _relatives(run: Run) -> tuple[dict[int, set[int]], dict[int, set[int]]]:

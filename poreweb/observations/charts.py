@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Count, F, Q, Sum
 from django.urls import reverse
 
@@ -44,7 +45,7 @@ def light_curve_rows(run: Run) -> list[dict[str, Any]]:
     return found
 
 
-def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[range]) -> dict[str, Any]:
+def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[range], *, reader: User) -> dict[str, Any]:
     """The figure of `light_curve_rows` and `Patch.gaps` as plain values; without rows its curves are empty."""
     times: list[datetime] = []
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
@@ -59,12 +60,12 @@ def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[rang
     half = timedelta(seconds=CADENCE_S / 2)
     shaded = [(tai_of(missing[0]) - half, tai_of(missing[-1]) + half) for missing in gaps]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
-    marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows})
+    marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows}, reader)
     figure: dict[str, Any] = json.loads(light_curves(curve, gaps=shaded, events=marks).to_json())
     return figure
 
 
-def _marks(run: Run, t_rec_s: dict[int, int]) -> list[EventMark]:
+def _marks(run: Run, t_rec_s: dict[int, int], reader: User) -> list[EventMark]:
     return [
         EventMark(
             tai_of(t_rec_s[event.index]),
@@ -73,7 +74,7 @@ def _marks(run: Run, t_rec_s: dict[int, int]) -> list[EventMark]:
             f"{event.kind} in frame {event.index + 1}",
             event.get_absolute_url(),
         )
-        for event in review_events(run)
+        for event in review_events(run, reader)
         if event.index in t_rec_s
     ]
 

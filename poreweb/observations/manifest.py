@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from poreweb.observations.layers import layers_of
@@ -17,8 +18,8 @@ from processing.quality import describe, read_quality
 from processing.timekeys import format_t_rec, slots_between, utcs_of
 
 
-def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
-    """Frames, gaps, events, layers and addresses, in plain values."""
+def viewer_manifest(patch: Patch, run: Run | None, *, reader: User) -> dict[str, Any]:
+    """Frames, gaps, events with their state as the reader may know it, layers and addresses, in plain values."""
     frames = list(patch.frames.order_by("t_rec_s"))
     utcs = utcs_of(frame.t_rec_s for frame in frames)
     place = {frame.pk: index for index, frame in enumerate(frames)}
@@ -39,7 +40,7 @@ def viewer_manifest(patch: Patch, run: Run | None) -> dict[str, Any]:
             for index, (frame, utc) in enumerate(zip(frames, utcs, strict=True))
         ],
         "gaps": _gaps(frames),
-        "events": [] if run is None else _events(run, {item.index: place[pk] for pk, item in found.items()}),
+        "events": [] if run is None else _events(run, {item.index: place[pk] for pk, item in found.items()}, reader),
         "layer_url": f"{base}frames/{{id}}/{{layer}}.bin{query}",
         "features_url": f"{base}frames/{{id}}/features.json{query}",
         "statistics": _statistics(run, statistics, base, frames),
@@ -112,8 +113,8 @@ def _gaps(frames: list[Frame]) -> list[dict[str, Any]]:
     return gaps
 
 
-def _events(run: Run, place: dict[int, int]) -> list[dict[str, Any]]:
-    shown = review_events(run)
+def _events(run: Run, place: dict[int, int], reader: User) -> list[dict[str, Any]]:
+    shown = review_events(run, reader)
     return [
         {"id": event.pk, "kind": event.kind, "frame": place[event.index], "state": event.state,
          "url": event.get_absolute_url()}

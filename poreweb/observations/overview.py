@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Max, Min, OuterRef, Prefetch, Subquery
 
 from poreweb.observations.models import Frame, Patch
-from poreweb.review.queries import PENDING, asked_about, with_state
+from poreweb.review.queries import asked_about, waits_for
 from poreweb.tracks.models import Event, Run
 from poreweb.tracks.progress import Progress, progress_of
 from processing.timekeys import CADENCE_S, format_t_rec
@@ -40,7 +40,7 @@ def patch_rows(user: User) -> list[PatchRow]:
     )
     runs = {patch.pk: list(patch.runs.all()) for patch in patches}
     done = {pk: next((run for run in of_patch if run.state == Run.State.DONE), None) for pk, of_patch in runs.items()}
-    waiting = _to_judge([run for run in done.values() if run])
+    waiting = _to_judge([run for run in done.values() if run], user)
     rows = []
     for patch in patches:
         run, finished = next(iter(runs[patch.pk]), None), done[patch.pk]
@@ -62,7 +62,7 @@ def patch_rows(user: User) -> list[PatchRow]:
     return rows
 
 
-def _to_judge(runs: list[Run]) -> dict[int, int]:
-    """Key of each run -> events that nobody has judged."""
-    events = with_state(Event.objects.filter(asked_about(), run__in=runs)).filter(state=PENDING)
+def _to_judge(runs: list[Run], user: User) -> dict[int, int]:
+    """Key of each run -> events that want the user's verdict."""
+    events = Event.objects.filter(asked_about(), waits_for(user), run__in=runs)
     return dict(events.order_by().values_list("run").annotate(n=Count("pk")))

@@ -63,7 +63,7 @@ def patch_page(request: Request, pk: int) -> HttpResponse:
         "last_frame": patch.frames.order_by("t_rec_s").last(),
         "n_conflicts": patch.frames.filter(raw_files__conflict=True).distinct().count(),
         "missing": charts.missing_segments(patch),
-        "figure": charts.timeline_figure(run, curve_rows, gaps),
+        "figure": charts.timeline_figure(run, curve_rows, gaps, reader=request.user),
         "previews": charts.previews(patch),
         "curve_rows": curve_rows,
         "exports": charts.latest_exports(run) if run else [],
@@ -83,7 +83,7 @@ def viewer(request: Request, pk: int) -> HttpResponse:
         query = request.GET.copy()
         query["run"] = str(run.pk)
         return redirect(f"{request.path}?{query.urlencode(safe=':,')}")
-    context = {"patch": patch, "run": run, "manifest": viewer_manifest(patch, run)}
+    context = {"patch": patch, "run": run, "manifest": viewer_manifest(patch, run, reader=request.user)}
     return render(request, "observations/viewer.html", context)
 
 

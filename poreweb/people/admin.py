@@ -2,7 +2,10 @@
 
 from django.contrib import admin
 
+from poreweb.people.forms import StaffSignInForm
 from poreweb.people.models import Membership, Team
+
+admin.site.login_form = StaffSignInForm
 
 
 class MembershipInline(admin.TabularInline):

@@ -1,52 +1,252 @@
-"""Every change to what people say."""
+"""Every change to what people say: verdicts and settlements, one act a step (`steps` takes them back)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from poreweb.review.models import ReviewEntry, Verdict
-from poreweb.tracks.models import Event
+from poreweb.people.models import Team
+from poreweb.review.consensus import STATE_OF, Outcome, outcome
+from poreweb.review.judgement import Judgement
+from poreweb.review.models import Act, Lease, ReviewEntry, Settlement, Standing, Verdict
+from poreweb.review.queries import visible_entries
+from poreweb.review.signals import settlement_changed
+from poreweb.tracks.models import Event, Run
+
+Told = dict[str, Any]  # `Judgement.as_dict`; of a lead's settlement also ``by``, the lead's key
+
+
+class StaleError(Exception):
+    """Others have acted on the event since the page that somebody judges by was made."""
+
+    def __init__(self, event: Event, entries: Sequence[ReviewEntry]) -> None:
+        super().__init__(f"{event} has changed since this page was opened")
+        self.event, self.entries = event, entries
 
 
 @transaction.atomic
-def give_verdict(event: Event, reviewer: User, *, choice: str, note: str = "") -> Verdict:
-    """Store one reviewer's verdict in place of an earlier one, and add the act to the history."""
-    Event.objects.select_for_update(no_key=True).get(pk=event.pk)
-    before = event.verdicts.filter(reviewer=reviewer).first()
-    at = timezone.now()
-    verdict, _ = event.verdicts.update_or_create(
-        reviewer=reviewer, defaults={"choice": choice, "note": note, "given_at": at}
-    )
-    ReviewEntry.objects.create(event=event, reviewer=reviewer, at=at, after=choice, note=note, **_as_before(before))
-    return verdict
+def give_verdict(
+    event: Event, reviewer: User, judged: Judgement, *, version: int | None = None, anyway: bool = False
+) -> Verdict:
+    """
+    Store one reviewer's verdict in place of an earlier one; settle the event when enough agree.
+
+    ``version`` is the newest entry of the event's history that the reviewer has seen.
+
+    Raises
+    ------
+    StaleError
+        If others have acted since, and not ``anyway``.
+    Event.DoesNotExist
+        If a job has replaced the event.
+    """
+    lock([event.pk])
+    if not anyway:
+        _refuse_stale(event, reviewer, version)
+    act = begin_act(event.run, reviewer, Act.Kind.VERDICT)
+    put_verdicts(act, [event], judged)
+    Lease.objects.filter(event=event, user=reviewer).delete()
+    return Verdict.objects.get(event=event, reviewer=reviewer)
 
 
 @transaction.atomic
-def undo(event: Event, reviewer: User) -> bool:
+def give_verdicts(
+    events: Iterable[Event], reviewer: User, judged: Judgement, *, kind: str = Act.Kind.BULK, words: str = ""
+) -> Act | None:
     """
-    Take back one's own last act on an event that is not undone yet; False if there is none.
+    The same verdict on many events of one run, as one act; None if there is no event.
 
-    What was there before it, verdict and note, is there again; the history keeps both acts.
+    Raises
+    ------
+    ValueError
+        If they are of several runs: an act belongs to one.
     """
-    Event.objects.select_for_update(no_key=True).get(pk=event.pk)
-    acts = event.history.filter(reviewer=reviewer, undoes=None, undone_by=None)
-    act = acts.order_by("-pk").first()
-    if act is None:
-        return False
-    now = event.verdicts.filter(reviewer=reviewer).first()
-    at = timezone.now()
-    if act.before:
-        event.verdicts.update_or_create(
-            reviewer=reviewer, defaults={"choice": act.before, "note": act.before_note, "given_at": at}
+    listed = list(events)
+    if not listed:
+        return None
+    if len({event.run_id for event in listed}) > 1:
+        raise ValueError("one act is on events of one run")
+    lock([event.pk for event in listed])
+    act = begin_act(listed[0].run, reviewer, kind, words)
+    put_verdicts(act, listed, judged)
+    return act
+
+
+@transaction.atomic
+def settle(
+    event: Event, lead: User, judged: Judgement, *, version: int | None = None, anyway: bool = False
+) -> Settlement:
+    """
+    A lead says what holds, whatever the verdicts; taken back by undo.
+
+    Raises
+    ------
+    StaleError, Event.DoesNotExist
+        As `give_verdict`.
+    """
+    lock([event.pk])
+    if not anyway:
+        _refuse_stale(event, lead, version)
+    act = begin_act(event.run, lead, Act.Kind.SETTLE)
+    put_settlement(act, event, {**judged.as_dict(), "by": lead.pk})
+    settlement_changed.send(Run, run=event.run)
+    return Settlement.objects.get(event=event)
+
+
+@transaction.atomic
+def settle_anew(team: Team) -> int:
+    """Weigh all verdicts of a team again, after its quorum has changed; the number of events whose state changes."""
+    at, changed = timezone.now(), []
+    judged = Standing.objects.filter(event__run__patch__team=team, event__verdicts__isnull=False).distinct()
+    for standing in judged.select_related("event__settlement").prefetch_related("event__verdicts"):
+        held = getattr(standing.event, "settlement", None)
+        if held is not None and held.by_id is not None:
+            continue  # a lead's word holds
+        found = outcome([Judgement.of(verdict) for verdict in standing.event.verdicts.all()], team.quorum)
+        if (found.state, found.settled and found.settled.answer) != (standing.state, held and Judgement.of(held).answer):
+            changed.append((standing, found))
+    _settle_many(changed, at)
+    for run in Run.objects.filter(pk__in={standing.event.run_id for standing, _ in changed}):
+        settlement_changed.send(Run, run=run)
+    return len(changed)
+
+
+def _settle_many(changed: Sequence[tuple[Standing, Outcome]], at: datetime) -> None:
+    """As `weigh` for each event, in a few statements."""
+    for standing, found in changed:
+        standing.state, standing.changed_at = found.state, at
+        standing.settled_at = at if found.settled else None
+    Standing.objects.bulk_update([standing for standing, _ in changed], ["state", "changed_at", "settled_at"], 200)
+    for start in range(0, len(changed), 500):
+        Settlement.objects.filter(event__in=[standing.event_id for standing, _ in changed[start : start + 500]]).delete()
+    settled = ((standing.event_id, found.settled) for standing, found in changed if found.settled)
+    rows = [
+        Settlement(
+            event_id=pk, choice=one.choice, correction=dict(one.correction), joined=list(one.joined), at=at, note=""
         )
+        for pk, one in settled
+    ]
+    Settlement.objects.bulk_create(rows, batch_size=500)
+
+
+# -- Parts of acts, for `steps` and `carry` as well. Call within a transaction, after `lock`. -----------------
+
+
+def lock(keys: Sequence[int]) -> None:
+    """
+    Lock events, in one order everywhere.
+
+    Raises
+    ------
+    Event.DoesNotExist
+        If one of them is no longer there.
+    """
+    for start in range(0, len(keys), 500):
+        part = sorted(keys)[start : start + 500]
+        held: QuerySet[Event] = Event.objects.select_for_update(no_key=True).filter(pk__in=part).order_by("pk")
+        if len(held) < len(set(part)):
+            raise Event.DoesNotExist("an event is no longer there")
+
+
+def begin_act(run: Run, by: User, kind: str, words: str = "", of: Act | None = None) -> Act:
+    """A new act. One that is no step back or forth ends what could be done again before it."""
+    if kind in Act.STEPS:
+        Act.objects.filter(run=run, by=by, is_undone=True, is_closed=False).update(is_closed=True)
+    return Act.objects.create(run=run, by=by, kind=kind, words=words[:300], of=of, at=timezone.now())
+
+
+def put_verdicts(act: Act, events: Sequence[Event], judged: Judgement) -> None:
+    """The act's reviewer says the same of these events."""
+    settled_before = _settled(events)
+    for event in events:
+        put_verdict(act, event, judged)
+    if _settled(events) != settled_before:
+        settlement_changed.send(Run, run=act.run)
+
+
+def put_verdict(act: Act, event: Event, judged: Judgement | None, *, carried_from: Event | None = None) -> None:
+    """Store or, with None, take away the verdict of the act's reviewer, weigh the event, and write it down."""
+    before = event.verdicts.filter(reviewer=act.by).first()
+    if judged is None:
+        event.verdicts.filter(reviewer=act.by).delete()
     else:
-        event.verdicts.filter(reviewer=reviewer).delete()
-    ReviewEntry.objects.create(
-        event=event, reviewer=reviewer, at=at, after=act.before, note=act.before_note, undoes=act, **_as_before(now)
+        values = {**judged.as_dict(), "given_at": act.at, "carried_from": carried_from}
+        event.verdicts.update_or_create(reviewer=act.by, defaults=values)
+    states = weigh(event, act.at)
+    _write_down(act, event, ReviewEntry.What.VERDICT, told(before), judged.as_dict() if judged else None, states)
+
+
+def put_settlement(act: Act, event: Event, after: Told | None) -> None:
+    """Store what a lead says (``by``) or, with None, leave it to the verdicts again; and write it down."""
+    before = told(Settlement.objects.filter(event=event).exclude(by=None).first())
+    Settlement.objects.filter(event=event).delete()
+    if after is not None:
+        values = {name: value for name, value in after.items() if name not in ("reason", "by")}
+        Settlement.objects.create(event=event, by_id=after["by"], at=act.at, **values)
+    states = weigh(event, act.at)
+    _write_down(act, event, ReviewEntry.What.SETTLEMENT, before, after, states)
+
+
+def weigh(event: Event, at: datetime) -> tuple[str, str]:
+    """Bring an event's standing and settlement to what its verdicts and its lead say; its state before and after."""
+    standing, _ = Standing.objects.get_or_create(event=event, defaults={"changed_at": at})
+    before = standing.state
+    verdicts = [Judgement.of(verdict) for verdict in event.verdicts.all()]
+    by_lead = Settlement.objects.filter(event=event).exclude(by=None).first()
+    if by_lead is not None:
+        found = Outcome(STATE_OF[by_lead.choice], Judgement.of(by_lead))
+    else:
+        found = outcome(verdicts, event.run.patch.team.quorum)
+        _settle_by_quorum(event, found.settled, at)
+    standing.state, standing.n_verdicts, standing.changed_at = found.state, len(verdicts), at
+    if found.settled is None:
+        standing.settled_at = None
+    elif standing.settled_at is None or before != found.state:
+        standing.settled_at = at
+    standing.save()
+    return before, found.state
+
+
+def told(row: Verdict | Settlement | None) -> Told | None:
+    """A verdict or a lead's settlement as the history keeps it."""
+    if row is None:
+        return None
+    values = Judgement.of(row).as_dict()
+    return {**values, "by": row.by_id} if isinstance(row, Settlement) else values
+
+
+def _settle_by_quorum(event: Event, judged: Judgement | None, at: datetime) -> None:
+    held = Settlement.objects.filter(event=event).first()
+    if judged is None:
+        if held:
+            held.delete()
+    elif held is None or Judgement.of(held).answer != judged.answer:
+        values = {"choice": judged.choice, "correction": dict(judged.correction), "joined": list(judged.joined)}
+        Settlement.objects.update_or_create(event=event, defaults={**values, "by": None, "at": at, "note": ""})
+
+
+def _write_down(
+    act: Act, event: Event, what: str, before: Told | None, after: Told | None, states: tuple[str, str]
+) -> None:
+    entry = ReviewEntry.objects.create(
+        act=act, event=event, what=what, before=before, after=after, state_before=states[0], state_after=states[1]
     )
-    return True
+    # somebody has looked at it: nothing that was carried over is stale any more
+    Standing.objects.filter(event=event).update(version=entry.pk, stale="")
 
 
-def _as_before(verdict: Verdict | None) -> dict[str, str]:
-    """How the history tells of what an act replaces."""
-    return {"before": verdict.choice, "before_note": verdict.note} if verdict else {}
+def _settled(events: Sequence[Event]) -> list[tuple[int, str, str]]:
+    held = Settlement.objects.filter(event__in=[event.pk for event in events]).order_by("pk")
+    return [(row.event_id, Judgement.of(row).answer, str(row.by_id)) for row in held]
+
+
+def _refuse_stale(event: Event, user: User, version: int | None) -> None:
+    if version is None:
+        return
+    since = visible_entries(event, user).filter(pk__gt=version).exclude(act__by=user)
+    if entries := list(since.select_related("act__by")):
+        raise StaleError(event, entries)

@@ -1,83 +1,63 @@
-"""What the event page shows: the frames around an event, its links, and the machine's words."""
+"""What the desk shows of one event: the machine's words, the frames around it, its links, curves and lineage."""
 
-import json
-from math import pi, sqrt
 from typing import Any
 
-from django.db.models import Q
-from django.urls import reverse
+from django.contrib.auth.models import User
+from django.db.models import prefetch_related_objects
 
-from poreweb.tracks.jobs import pixel_side_mm
-from poreweb.tracks.models import Alternative, Event, Feature, Link, Segmentation
+from poreweb.review.desk_curves import balance_words, curves_of
+from poreweb.review.desk_frames import strip_json, strip_of
+from poreweb.review.desk_lineage import lineage_of
+from poreweb.review.desk_links import choices_of, event_alternatives, event_links, nearby_events, number_of
+from poreweb.review.desk_window import REACH, window_of
+from poreweb.tracks.models import Event, Feature, Link
 
 FRAMES_BEFORE = FRAMES_AFTER = 3
-# What the cut-out shows on each side of the event's own pores.
-MARGIN_MM = 5.0
-# What a table of links names of the features that they join.
-ENDS = ("earlier__track", "later__track", "earlier__segmentation", "later__segmentation")
+MORE_FRAMES = 3
 
 
-def event_frames(event: Event) -> dict[str, Any]:
-    """The frames from three before to three after, with addresses and the roles of the features in them."""
-    done = event.run.segmentations.filter(state=Segmentation.State.DONE).select_related("frame")
-    first = min([feature.segmentation.index for feature in event.parents.all()] or [event.index])
-    before = list(done.filter(index__lt=event.index).order_by("-index")[: max(FRAMES_BEFORE, event.index - first)])
-    frames = [*reversed(before), *done.filter(index__gte=event.index).order_by("index")[:FRAMES_AFTER]]
-    around = [*event.parents.all(), *event.children.all()]
-    side = pixel_side_mm(event.run, frames[0])
-    row = sum(feature.row for feature in around) / len(around)
-    col = sum(feature.col for feature in around) / len(around)
-    reach = max(max(abs(feature.row - row), abs(feature.col - col)) for feature in around)
-    roles = {feature.pk: "parent" for feature in event.parents.all()}
-    roles |= {feature.pk: "child" for feature in event.children.all()}
-    track_role = {feature.track_id: roles[feature.pk] for feature in around}
-    features = Feature.objects.filter(segmentation__in=frames).select_related("track")
-    marks: dict[int, list[dict[str, Any]]] = {}
-    for feature in features:
-        role = roles.get(feature.pk) or track_role.get(feature.track_id, "other")
-        marks.setdefault(feature.segmentation_id, []).append(
-            {"id": feature.pk, "label": feature.label, "track": feature.track.number if feature.track else None,
-             "role": role, "row": feature.row, "col": feature.col, "radius": sqrt(feature.area_px / pi)}
-        )  # fmt: skip
-    links = Link.objects.filter(later__segmentation__in=frames, earlier__segmentation__in=frames)
-    base = reverse("observations:viewer", args=[event.run.patch_id])
+def desk_context(
+    event: Event, *, before: int = FRAMES_BEFORE, after: int = FRAMES_AFTER, viewer: User | None = None
+) -> dict[str, Any]:
+    """
+    All that the desk's template needs of the machine's rows.
+
+    ``before`` and ``after`` count the frames of the filmstrip, the event's own being the first
+    after; both are held between 1 and `REACH`. Only rows around the event are read. States of
+    other events are told to the ``viewer`` as far as he may know them, to nobody without one.
+    """
+    before, after = (min(max(number, 1), REACH) for number in (before, after))
+    prefetch_related_objects([event], "parents__track", "children__track")
+    window = window_of(event)
+    links, alternatives = event_links(event), event_alternatives(event)
+    strip = strip_of(event, window, before=before, after=after)
+    lineage = lineage_of(event, window, viewer)
+    choices = choices_of(alternatives, links, window)
+    nearby = nearby_events(event, window, viewer)
+    ends = {pk for link in (*links, *alternatives) for pk in (link.earlier_id, link.later_id)}
     return {
-        "row": row,
-        "col": col,
-        "half": round(reach + MARGIN_MM / side),
-        "pixel_mm": side,
-        "links": [list(pair) for pair in links.values_list("earlier_id", "later_id")],
-        "frames": [
-            {
-                "segmentation": item,
-                "is_event": item.index == event.index,
-                "layer_url": _layer_url(event, item, "enhanced"),
-                "labels_url": _layer_url(event, item, "labels"),
-                "viewer_url": f"{base}?run={event.run_id}&t={item.frame.t_rec}",
-                "marks_json": json.dumps(marks.get(item.pk, [])),
-            }
-            for item in frames
-        ],
+        "words": event_words(event),
+        "consequence": rejection_words(event, links),
+        "balance": balance_words(event),
+        "strip": strip,
+        "links": links,
+        "alternatives": alternatives,
+        "choices": choices,
+        "nearby": nearby,
+        "curves": curves_of(event, window),
+        "lineage": lineage,
+        "more_frames": min(before + MORE_FRAMES, REACH) if before < REACH else None,
+        "desk_json": {
+            **strip_json(event, window, strip, ends),
+            "event_links": [[link.earlier_id, link.later_id] for link in links],
+            "choices": [choice.as_dict() for choice in choices],
+            "nearby": {
+                item.event.pk: f"{item.event.get_kind_display()} in frame {item.event.index + 1}: {item.words}"
+                for item in nearby
+            },
+            "lineage": {"x": lineage.x_of, "step": lineage.step},
+        },
     }
-
-
-def _layer_url(event: Event, item: Segmentation, key: str) -> str:
-    address = reverse("observations:layer", args=[event.run.patch_id, item.frame_id, key])
-    return f"{address}?run={event.run_id}"
-
-
-def event_links(event: Event) -> list[Link]:
-    """The links that make the event, cheapest first."""
-    ends = Q(later__in=event.children.all()) & Q(earlier__in=event.parents.all())
-    links = Link.objects.filter(ends, run=event.run).select_related(*ENDS)
-    return list(links.order_by("cost"))
-
-
-def event_alternatives(event: Event) -> list[Alternative]:
-    """What its parents might have become, and its children come from, instead; cheapest first."""
-    parents, children = ([feature.pk for feature in side.all()] for side in (event.parents, event.children))
-    links = Alternative.objects.filter(Q(earlier__in=parents) | Q(later__in=children), run=event.run)
-    return list(links.select_related(*ENDS).order_by("cost", "pk"))
 
 
 def event_words(event: Event) -> str:
@@ -108,15 +88,11 @@ def rejection_words(event: Event, links: list[Link]) -> str:
     if event.kind in ("merge", "split"):
         if len(links) < 2:  # a settled link may have gone since
             return "Rejecting cuts nothing: no more than one link is left."
-        kept, *cut = (f"{_number(link.earlier)} → {_number(link.later)}" for link in links)
+        kept, *cut = (f"{number_of(link.earlier)} → {number_of(link.later)}" for link in links)
         return f"Rejecting keeps {kept}, the cheapest link, and cuts {', '.join(cut)}."
     if event.kind == "gap":
         return "Rejecting cuts the link: what comes after the gap is then another track."
     return "Rejecting says that a link is missing; it changes no track yet."
-
-
-def _number(feature: Feature) -> str:
-    return str(feature.track.number) if feature.track else "?"
 
 
 def _sum(features: list[Feature], name: str, unit: float) -> str:

@@ -17,7 +17,7 @@ import poreweb
 from poreweb.observations.models import Ingest, Patch, RawFile
 from poreweb.tracks import rows
 from poreweb.tracks.changes import change_lineage
-from poreweb.tracks.extension import arrival, highest_track
+from poreweb.tracks.extension import TakenOver, arrival, highest_track
 from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
 from poreweb.tracks.signals import run_done
 from poreweb.work.models import Task
@@ -55,23 +55,35 @@ def write_log(run: Run, text: str) -> None:
 
 
 @transaction.atomic
-def start_run(patch: Patch, parameters: ChainParameters, *, user: User | None = None, parent: Run | None = None) -> Run:
+def start_run(
+    patch: Patch,
+    parameters: ChainParameters,
+    *,
+    user: User | None = None,
+    parent: Run | None = None,
+    settled_from: Run | None = None,
+) -> Run:
     """
     Snapshot the patch's frames and queue the chain on them.
+
+    What people have settled in ``settled_from`` is kept by the tracking, and their verdicts
+    are carried over to matching events when the run is done.
 
     Raises
     ------
     ParameterError
-        If the patch holds no frame.
+        If the patch holds no frame, or ``settled_from`` is of another patch.
     """
     frames = list(patch.frames.order_by("t_rec_s"))
     if not frames:
         raise ParameterError(f"{patch} holds no frame to process")
+    if settled_from is not None and settled_from.patch_id != patch.pk:
+        raise ParameterError(f"{settled_from} is of another patch, so nothing settled in it can be kept")
     Patch.objects.select_for_update(no_key=True).get(pk=patch.pk)  # so that two runs never take one number
     latest = patch.runs.aggregate(latest=Max("number"))["latest"] or 0
     run = Run.objects.create(
         patch=patch, number=latest + 1, parent=parent, parameters=parameters.as_dict(), code_version=code_version(),
-        created_by=user,
+        created_by=user, settled_from=settled_from,
     )  # fmt: skip
     Segmentation.objects.bulk_create(
         [Segmentation(run=run, frame=frame, index=index) for index, frame in enumerate(frames)], batch_size=500
@@ -131,9 +143,12 @@ def input_hash(run: Run) -> str:
     """
     SHA-256 over the raw files that a run reads, its parameters, and where frames were added to it.
 
-    Equal hashes give equal results, but for what people had settled when frames were added.
+    Once it is tracked, also over the settled links that it kept from another run. Equal
+    hashes give equal results, but for what people had settled when frames were added.
     """
     digest = hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode())
+    if run.settled_hash:
+        digest.update(f"settled {run.settled_hash}\n".encode())
     for added in run.extensions:
         digest.update(f"added from {added['first']}\n".encode())
     files = RawFile.objects.filter(frame__segmentations__run=run, segment__in=SEGMENTS_READ, conflict=False)
@@ -183,14 +198,19 @@ def store_lineage(
     frame_indices: list[int],
     nodes: list[Node],
     n_known: int = 0,
+    taken: TakenOver | None = None,
 ) -> None:
     """
     Replace the run's links, alternatives, tracks and events, if the tracking is still this worker's.
 
     When ``n_known`` frames were tracked before, rows that stay as they were are kept, and
-    with them what people have said.
+    with them what people have said. ``taken`` is what the links keep of another run.
     """
     must_hold(batch)
+    if taken is not None:
+        Run.objects.filter(pk=batch.run_id).update(settled_hash=taken.digest)
+        if source := batch.run.settled_from:
+            write_log(batch.run, taken.words(source))
     found = batch.run, linked, lineage, certainties, frame_indices, nodes
     if n_known:
         for event in change_lineage(*found, first_open=n_known - REOPENED):

@@ -112,13 +112,15 @@ def _change_events(
 ) -> list[Event]:
     held = {_key(event): pk for pk, event in rows.events_of(run).items()}
     row_of = {row.pk: row for row in run.events.all()}
+    pores = rows.pores_of(event for event in events if event.frame >= first_open)
     added = []
     for event, certainty in zip(events, certainties, strict=True):
         pk = held.pop(_key(event), None)
         if pk is None:
             added.append((event, certainty))
         elif event.frame >= first_open:
-            _set(row_of[pk], rows.certainty_values(certainty))
+            queued = rows.queue_values(event, certainty.probability, pores)
+            _set(row_of[pk], {**rows.certainty_values(certainty), **queued})
     rows.save_events(run, [event for event, _ in added], [certainty for _, certainty in added], frame_indices)
     return _remove_unless_judged(run, list(held.values()))
 

@@ -1,19 +1,24 @@
-"""A run that goes on: which frames can be added to it, and what its tracking takes over from before."""
+"""What a run's tracking takes over: from before, when frames are added to it, and from another run."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import product
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from django.db.models import F, Max
 
 from poreweb.observations.models import Frame
-from poreweb.review.models import Verdict
-from poreweb.review.queries import REVIEW_KINDS, with_state
+from poreweb.review.settlements import settled_judgements
 from poreweb.tracks import rows
 from poreweb.tracks.models import Feature, Run, Segmentation
-from processing.lineage import EventOf, apply_verdicts
-from processing.track import Linked, extend_links, window_start
+from processing.edits import apply_judgements, settled_pairs
+from processing.joins import event_pairs
+from processing.matching import FeaturesOf, match_features
+from processing.timekeys import CADENCE_S
+from processing.track import Link, Linked, extend_links, window_start
+
+Pair = tuple[int, int]  # two features by key, the earlier one first
 
 # Stands for the highest number that any track of the run has had; no feature has this key.
 NO_FEATURE = 0
@@ -76,39 +81,131 @@ def go_on_with_links(run: Run, done: list[Segmentation], n_known: int, **options
     series is solved again; ``options`` are those of `processing.track.link_series`.
     """
     start = window_start(n_known)
-    known, settled = rows.linked_of(run), settled_links(run)
+    known, settled = rows.linked_of(run), {**taken_over(run).links, **settled_links(run)}
     frames = list(rows.detected_frames(run, done[start:]))
     linked = extend_links(known, frames, n_known=n_known - start, settled=settled, **options)
-    return _as_the_machine_saw(linked, known, settled)
+    return as_the_machine_saw(linked, known, settled)
 
 
 def settled_links(run: Run) -> dict[tuple[int, int], bool]:
     """
-    What people have said of links, (earlier id, later id) -> whether it is one, by the newest verdict on each event.
+    What is settled of links, (earlier id, later id) -> whether it is one; of two settlements the later one holds.
 
     An accepted merge, split or gap has its links. A rejected one has none but those that
-    `processing.lineage.apply_verdicts` leaves it; of two verdicts that differ the rejection holds.
+    `processing.lineage.apply_verdicts` leaves it. A corrected one has what was not cut, and
+    what was drawn.
     """
-    states = {event.pk: event.state for event in with_state(run.events.filter(kind__in=REVIEW_KINDS))}
-    found = rows.events_of(run)
-    accepted, rejected = (
-        [event for pk, event in found.items() if states.get(pk) == choice]
-        for choice in (Verdict.Choice.ACCEPT, Verdict.Choice.REJECT)
-    )
-    left = {(link.earlier, link.later) for link in apply_verdicts(rows.links_of(run), rejected)}
-    settled = {pair: True for event in accepted for pair in _pairs(event)}
-    return settled | {pair: False for event in rejected for pair in _pairs(event) if pair not in left}
+    judgements = settled_judgements(run)
+    asked = {pair for one in judgements for event in (one.event, *one.joined) for pair in event_pairs(event)}
+    costs = {(a, b): cost for a, b, cost in run.links.values_list("earlier_id", "later_id", "cost") if (a, b) in asked}
+    # once frames were added, the run has no more the links that its rejected events have lost
+    rejected = (judgement.event for judgement in judgements if judgement.choice == "reject")
+    lost = sorted({pair for event in rejected for pair in event_pairs(event)} - costs.keys())
+    costs |= dict.fromkeys(lost, np.inf)
+    given = [Link(*pair, cost=cost, overlap=np.nan, distance_mm=np.nan) for pair, cost in costs.items()]
+    return {**dict.fromkeys(lost, False), **settled_pairs(given, judgements)}
 
 
-def _pairs(event: EventOf) -> Iterator[tuple[int, int]]:
-    return product(event.parents, event.children)
-
-
-def _as_the_machine_saw(linked: Linked, known: Linked, settled: Mapping[tuple[int, int], bool]) -> Linked:
-    """The same with accepted links as sure as the machine found them, not as sure as people are."""
+def as_the_machine_saw(linked: Linked, known: Linked, settled: Mapping[Pair, bool]) -> Linked:
+    """The same with settled links as sure as the machine found them in ``known``, not as sure as people are."""
     before = {(link.earlier, link.later): link for link in known.links}
     links = [
         before.get((link.earlier, link.later), link) if settled.get((link.earlier, link.later)) else link
         for link in linked.links
     ]
     return replace(linked, links=links)
+
+
+# -- From another run --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """
+    What was settled in another run, as the tracking of this one is given it.
+
+    ``links`` are pairs of this run's features and whether they are linked: the ``n_found``
+    of the ``n_asked`` settled links whose pores are found again, and what keeps
+    ``n_spurious`` spurious pores apart. ``digest`` is empty when there is none.
+    """
+
+    links: dict[Pair, bool] = field(default_factory=dict)
+    n_asked: int = 0
+    n_found: int = 0
+    n_spurious: int = 0
+    digest: str = ""
+
+    def words(self, source: Run) -> str:
+        """For the run's log."""
+        said = f"{self.n_found} of {self.n_asked} settled links taken over from run {source.number}"
+        if n_lost := self.n_asked - self.n_found:
+            said += f"; {n_lost} {'has' if n_lost == 1 else 'have'} a pore that is not found any more"
+        if self.n_spurious:
+            is_one = self.n_spurious == 1
+            said += f"; {self.n_spurious} spurious {'pore is' if is_one else 'pores are'} kept apart"
+        return f"{said}."
+
+
+def taken_over(run: Run) -> TakenOver:
+    """What is settled in the run that this one follows, as far as the pores of both are the same."""
+    source = run.settled_from
+    if source is None:
+        return TakenOver()
+    settled, spurious = settled_links(source), _spurious(source)
+    if not settled and not spurious:
+        return TakenOver()
+    here = features_of(run)
+    same = match_features(features_of(source), here)
+    found = {(same[a], same[b]): taken for (a, b), taken in settled.items() if a in same and b in same}
+    lone = {same[feature] for feature in spurious if feature in same}
+    links = {**_apart(here, lone, run.chain_parameters.max_gap), **found}
+    return TakenOver(links, len(settled), len(found), len(lone), _digest(run, links))
+
+
+def features_of(run: Run) -> FeaturesOf:
+    """The run's features in pixels of the native grid, with T_REC, by which those of another run can be found."""
+    held = Feature.objects.filter(segmentation__run=run, segmentation__state=Segmentation.State.DONE).order_by()
+    values = held.values_list("pk", "segmentation__frame__t_rec_s", "row", "col", "area_px")
+    # keys are exact in a double up to 2**53
+    ids, t_rec_s, row, col, area_px = np.array(list(values), float).reshape(-1, 5).T
+    factor = run.chain_parameters.factor
+    native_row, native_col = ((place + 0.5) / factor - 0.5 for place in (row, col))
+    return FeaturesOf(ids.astype(np.int64), t_rec_s.astype(np.int64), native_row, native_col, area_px / factor**2)
+
+
+def _spurious(run: Run) -> set[int]:
+    """The features that are settled to be no pores."""
+    judgements = settled_judgements(run)
+    if not any(judgement.correction.spurious for judgement in judgements):
+        return set()
+    return apply_judgements(rows.nodes_of(run)[0], rows.links_of(run), judgements).spurious
+
+
+def _apart(features: FeaturesOf, lone: set[int], max_gap: int) -> dict[Pair, bool]:
+    """
+    No link between these features and any others.
+
+    Those between two of them stay open: what is no pore in frame after frame is one track,
+    and one event at which it is taken out.
+    """
+    # of any cadence: a link over the most missing frames, and half a frame for good measure
+    farthest = (max_gap + 1.5) * CADENCE_S
+    is_other = ~np.isin(features.ids, sorted(lone))
+    pairs: dict[Pair, bool] = {}
+    for k in np.flatnonzero(~is_other):
+        later = features.frame - features.frame[k]
+        for other in np.flatnonzero(is_other & (later != 0) & (np.abs(later) < farthest)):
+            earlier, following = (k, other) if later[other] > 0 else (other, k)
+            pairs[int(features.ids[earlier]), int(features.ids[following])] = False
+    return pairs
+
+
+def _digest(run: Run, links: Mapping[Pair, bool]) -> str:
+    """SHA-256 over links, features by T_REC and label."""
+    if not links:
+        return ""
+    held = Feature.objects.filter(segmentation__run=run).order_by()
+    names = {pk: name for pk, *name in held.values_list("pk", "segmentation__frame__t_rec_s", "label")}
+    named = sorted((*names[earlier], *names[later], int(taken)) for (earlier, later), taken in links.items())
+    lines = "".join(" ".join(map(str, line)) + "\n" for line in named)
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
+from poreweb.review.models import Settlement, Verdict
+from poreweb.tracks.models import Run
 from processing.enhance import METHODS
 from processing.errors import ParameterError
 from processing.limb_darkening import LIMB_DARKENING, LimbDarkeningLaw
@@ -59,6 +61,7 @@ GROUPS = {
     ),
     "Track": ("max_gap", "reach_mm", "link_bias", "opposite_polarity"),
 }  # fmt: skip
+KEEP = "keep_settled"
 # A parameter that only one choice of another one reads.
 USED_WHEN = {
     "iterations": ("enhance", "richardson-lucy"),
@@ -107,7 +110,7 @@ def _hundredths() -> forms.FloatField:
 
 
 class RunForm(forms.Form):
-    """All of `ChainParameters`, each with its unit."""
+    """All of `ChainParameters`, each with its unit; of a rerun also whether to keep what people have settled."""
 
     limb_darkening = forms.ChoiceField(choices=CHOICES["limb_darkening"])
     quiet_sun = forms.ChoiceField(choices=CHOICES["quiet_sun"])
@@ -125,7 +128,7 @@ class RunForm(forms.Form):
     link_bias = forms.FloatField(widget=forms.NumberInput(attrs={"step": "0.1"}))
     opposite_polarity = forms.ChoiceField(choices=CHOICES["opposite_polarity"])
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, parent: Run | None = None, **kwargs: Any) -> None:
         """Fill in the defaults, labels and units."""
         kwargs["initial"] = {**DEFAULTS.as_dict(), **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
@@ -137,6 +140,10 @@ class RunForm(forms.Form):
             field.help_text = "; ".join(words[name] for words in (UNITS, HELP) if name in words)
             if name in USED_WHEN:  # static/js/run-form.js makes it quiet when it is not
                 field.widget.attrs["data-used-when"] = "=".join(USED_WHEN[name])
+        if parent is not None:
+            n_settled = Settlement.objects.filter(event__run=parent).count()
+            if n_settled or Verdict.objects.filter(event__run=parent).exists():
+                self.fields[KEEP] = _keep(parent, n_settled)
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields by step of the chain."""
@@ -147,7 +154,7 @@ class RunForm(forms.Form):
         values = super().clean() or {}
         if not self.errors:
             try:
-                self.parameters = ChainParameters.from_dict(values)
+                self.parameters = ChainParameters.from_dict({name: values[name] for name in LABELS})
             except ParameterError as problem:
                 name, _, words = str(problem).partition(" ")
                 if name in self.fields:
@@ -155,6 +162,18 @@ class RunForm(forms.Form):
                 else:
                     self.add_error(None, f"{problem}.")
         return values
+
+
+def _keep(parent: Run, n_settled: int) -> forms.BooleanField:
+    """Of a parent in which people have judged."""
+    settled = f"{n_settled} event{'' if n_settled == 1 else 's'} settled there"
+    return forms.BooleanField(
+        label=f"Keep what people have settled in run {parent.number}",
+        help_text=f"{settled}: the tracker leaves their links as they are, and verdicts are carried over to the events"
+        " that match",
+        initial=n_settled > 0,
+        required=False,
+    )
 
 
 def described(parameters: dict[str, Any], parent: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Background steps. Each takes a primary key and may safely run twice."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from processing.certainty import weigh_events
 from processing.chain import process_frame
 from processing.errors import FitsError, FrameError, ParameterError
 from processing.lineage import build_lineage
-from processing.track import link_series, series_breaks
+from processing.track import Linked, link_series, series_breaks
 
 
 def run_batch(batch_id: int, attempt: int | None = None) -> None:
@@ -69,10 +70,12 @@ def track_run(batch: Batch) -> None:
         "link_bias": parameters.link_bias,
         "opposite_polarity": parameters.opposite_polarity,
     }
+    taken = None
     if n_known:
         linked = extension.go_on_with_links(run, done, n_known, **options)
     else:
-        linked = link_series(rows.detected_frames(run), **options)
+        taken = extension.taken_over(run)
+        linked = _link_all(run, taken.links, **options)
     nodes, frame_indices = rows.nodes_of(run)
     breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
     numbers = extension.track_numbers(run) if n_known else None
@@ -81,9 +84,18 @@ def track_run(batch: Batch) -> None:
     if holds(batch):
         archive.write_statistics(run)
     actions.store_lineage(
-        batch, linked, lineage, certainties, frame_indices=frame_indices, nodes=nodes, n_known=n_known
+        batch, linked, lineage, certainties, frame_indices=frame_indices, nodes=nodes, n_known=n_known, taken=taken
     )
     accuracy.store_accuracy(run)
+
+
+def _link_all(run: Run, settled: Mapping[tuple[int, int], bool], **options: Any) -> Linked:
+    """The links of the whole series, with those that are settled as sure as the machine finds them."""
+    alone = link_series(rows.detected_frames(run), **options)
+    if not settled:
+        return alone
+    linked = link_series(rows.detected_frames(run), settled=settled, **options)
+    return extension.as_the_machine_saw(linked, Linked([*alone.links, *alone.rejected], []), settled)
 
 
 def pixel_side_mm(run: Run, segmentation: Segmentation) -> float:

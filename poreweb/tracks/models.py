@@ -36,8 +36,11 @@ class Run(models.Model):
     patch = models.ForeignKey(Patch, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField("number within the patch")
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="reruns")
+    # of the same patch: its settled links are kept by the tracker, its verdicts carried over to matching events
+    settled_from = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="carried_to")
     parameters: Any = models.JSONField(default=dict)
     code_version = models.CharField(max_length=60)
+    settled_hash = models.CharField("SHA-256 over the settled links that were kept", max_length=64, blank=True)
     input_hash = models.CharField("SHA-256 over the input files and parameters", max_length=64, blank=True)
     sparkline = models.TextField("total area over the frames, as points of an SVG polyline", blank=True)
     # each with first (index), n_frames, code_version, by, at (ISO 8601) and highest_track (number given until then)
@@ -300,11 +303,17 @@ class Event(models.Model):
     runner_up_probability = models.FloatField(null=True)
     margin = models.FloatField("how much dearer the runner-up is, in the units of a link's cost", null=True)
     reasons = models.TextField("what speaks for and against it, one sentence", blank=True)
+    # of its parents and children together; NULL where it is not known
+    mu = models.FloatField("least mu of its pores", null=True)
+    area_mm2 = models.FloatField("area of its largest pore", null=True)
+    area_change = models.FloatField("area after over area before, less 1", null=True)
+    flux_change = models.FloatField("flux after over flux before, less 1", null=True)
+    doubt = models.FloatField("what the queue is ordered by, as `processing.certainty.doubt`", null=True)
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["run", "kind", "index"])]
+        indexes = [models.Index(fields=["run", "kind", "index"]), models.Index(fields=["run", "-doubt"])]
         ordering = ["run", "index", "pk"]
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 from poreweb.tracks import archive
 from poreweb.tracks.models import Alternative, CandidateLink, Event, Feature, Link, Run, Segmentation, Track
-from processing.certainty import Certainty
+from processing.certainty import Certainty, doubt
 from processing.lineage import EventOf, Lineage, Node, TrackOf
 from processing.track import DetectedFrame, Linked
 from processing.track import Link as LinkOf
@@ -153,13 +153,54 @@ def save_events(
     run: Run, events: Sequence[EventOf], certainties: Sequence[Certainty], frame_indices: Sequence[int]
 ) -> None:
     """Add events with their ends."""
+    pores = pores_of(events)
     made = [
-        Event(run=run, kind=event.kind, index=frame_indices[event.frame], **certainty_values(certainty))
+        Event(
+            run=run,
+            kind=event.kind,
+            index=frame_indices[event.frame],
+            **certainty_values(certainty),
+            **queue_values(event, certainty.probability, pores),
+        )
         for event, certainty in zip(events, certainties, strict=True)
     ]
     made = Event.objects.bulk_create(made, batch_size=500)
     for through, ends in ((Event.parents.through, "parents"), (Event.children.through, "children")):
         _save_ends(through, made, [getattr(event, ends) for event in events])
+
+
+Pores = Mapping[int, tuple[float | None, float | None, float | None]]
+
+
+def pores_of(events: Iterable[EventOf]) -> Pores:
+    """Mu, area and flux of each pore of these events."""
+    ids = sorted({pk for event in events for pk in (*event.parents, *event.children)})
+    found: dict[int, tuple[float | None, float | None, float | None]] = {}
+    for start in range(0, len(ids), 500):
+        rows = Feature.objects.filter(pk__in=ids[start : start + 500]).values_list("pk", "mu", "area_mm2", "flux_mx")
+        found |= {pk: values for pk, *values in rows}  # type: ignore[misc]
+    return found
+
+
+def queue_values(event: EventOf, probability: float, pores: Pores) -> dict[str, float | None]:
+    """What the queue filters and orders an event by."""
+    before, after = ([pores[pk] for pk in side] for side in (event.parents, event.children))
+    mu = min((values[0] for values in (*before, *after) if values[0] is not None), default=None)
+    return {
+        "mu": mu,
+        "area_mm2": max((values[1] for values in (*before, *after) if values[1] is not None), default=None),
+        "area_change": _change([values[1] for values in before], [values[1] for values in after]),
+        "flux_change": _change([values[2] for values in before], [values[2] for values in after]),
+        "doubt": doubt(probability, mu) if math.isfinite(probability) else None,
+    }
+
+
+def _change(before: list[float | None], after: list[float | None]) -> float | None:
+    """What comes out over what goes in, less 1; None where it is not known."""
+    known_before, known_after = ([value for value in side if value is not None] for side in (before, after))
+    if not before or not after or len(known_before) < len(before) or len(known_after) < len(after):
+        return None
+    return sum(known_after) / sum(known_before) - 1 if sum(known_before) else None
 
 
 def link_rows(model: type[AnyLink], run: Run, links: Iterable[LinkOf]) -> list[AnyLink]:
@@ -186,3 +227,11 @@ def _save_ends(through: Any, events: list[Event], ends: list[tuple[int, ...]]) -
         for feature_id in feature_ids
     ]
     through.objects.bulk_create(pairs, batch_size=500)
+
+
+def event_of(event: Event) -> EventOf:
+    """One event as the science code takes it; ``frame`` is the frame's index in the run."""
+    parents, children = (
+        tuple(sorted(feature.pk for feature in side.all())) for side in (event.parents, event.children)
+    )
+    return EventOf(event.kind, event.index, parents, children)

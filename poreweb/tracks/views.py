@@ -6,14 +6,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.exports.models import Export
-from poreweb.http import Request, get_visible, may_write, must_write
+from poreweb.http import Request, get_visible, may_lead, may_write, must_write
 from poreweb.observations.charts import latest_exports
 from poreweb.observations.models import Patch
-from poreweb.review.queries import PENDING, events_to_review
+from poreweb.review.carry import default_source
+from poreweb.review.queries import events_to_review, waits_for
 from poreweb.tracks import actions
 from poreweb.tracks.accuracy import accuracy_of, has_truth
 from poreweb.tracks.extension import arrival
-from poreweb.tracks.forms import RunForm, described
+from poreweb.tracks.forms import KEEP, RunForm, described
 from poreweb.tracks.models import Run, Segmentation
 from poreweb.tracks.photometry import photometry_of
 from poreweb.tracks.progress import progress_of
@@ -25,7 +26,9 @@ LOG_TAIL = 12
 @require_GET
 def run_page(request: Request, pk: int) -> HttpResponse:
     """One run: stages, log, parameters, results; its upper part asks for itself again while it runs."""
-    run = get_visible(Run.objects.select_related("patch__team", "parent", "created_by"), request.user, pk)
+    run = get_visible(
+        Run.objects.select_related("patch__team", "parent", "settled_from", "created_by"), request.user, pk
+    )
     context = {
         "run": run,
         "progress": progress_of(run),
@@ -35,7 +38,7 @@ def run_page(request: Request, pk: int) -> HttpResponse:
         "kinds": Export.Kind,
         "can_write": may_write(request.user, run.patch.team),
         "n_events": events_to_review(run).count(),
-        "n_to_judge": events_to_review(run).filter(state=PENDING).count(),
+        "n_to_judge": events_to_review(run).filter(waits_for(request.user)).count(),
         "n_tracks": run.tracks.count(),
         "has_truth": run.state == Run.State.DONE and has_truth(run.patch),
         "is_tracked": run.n_tracked > 0,
@@ -44,7 +47,9 @@ def run_page(request: Request, pk: int) -> HttpResponse:
     if request.htmx:
         return render(request, "tracks/_run_state.html", context)
     context["parameters"] = described(run.parameters, run.parent.parameters if run.parent else None)
-    context["form"] = RunForm(initial=run.parameters)
+    context["form"] = RunForm(initial=run.parameters, parent=run)
+    context["compared_with"] = default_source(run) if run.state == Run.State.DONE else None
+    context["can_lead"] = may_lead(request.user, run.patch.team)
     context["photometry"] = photometry_of(run)
     return render(request, "tracks/run.html", context)
 
@@ -65,10 +70,12 @@ def start(request: Request, patch_id: int) -> HttpResponse:
     must_write(request.user, patch.team)
     asked = request.POST.get("parent", "")
     parent = patch.runs.filter(pk=int(asked)).first() if asked.isdecimal() else None
-    form = RunForm(request.POST)
+    form = RunForm(request.POST, parent=parent)
     if form.is_valid():
+        kept = parent if form.cleaned_data.get(KEEP) else None
         try:
-            return redirect(actions.start_run(patch, form.parameters, user=request.user, parent=parent))
+            run = actions.start_run(patch, form.parameters, user=request.user, parent=parent, settled_from=kept)
+            return redirect(run)
         except ParameterError as problem:
             form.add_error(None, f"{problem}.")
     return render(request, "tracks/run_form.html", {"patch": patch, "parent": parent, "form": form})

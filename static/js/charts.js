@@ -2,7 +2,7 @@
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", fit: "accent", "fit from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
 const EVENTS = { merge: true, split: true, gap: true };
-const STATES = { accepted: "accept", rejected: "reject", unsure: "unsure" };
+const STATES = { accepted: "accept", rejected: "reject", corrected: "correct", unsure: "unsure", disputed: "disputed" };
 
 function themed(figure) {
   const axis = { gridcolor: role("line"), zerolinecolor: role("text-quiet"), linecolor: role("text-quiet") };

@@ -7,14 +7,20 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from poreweb.observations.models import Frame, Patch, RawFile
-from poreweb.people.actions import make_demo_people
-from poreweb.tracks.models import Event, Feature, Run, Segmentation, Track
+from poreweb.people.actions import add_member, make_demo_people
+from poreweb.releases.jobs import publish
+from poreweb.releases.models import Publication
+from poreweb.review import actions
+from poreweb.review.judgement import Judgement
+from poreweb.tracks.models import Alternative, Event, Feature, Link, Run, Segmentation, Track
 from processing.fits import SEGMENTS
 from processing.parameters import ChainParameters
 from processing.synthetic import SimulationParameters, simulate
 
 N_FRAMES, N_PORES, N_EVENTS = 1200, 20, 500
 FIRST_S = 646_000_560
+PAGES = ["sign in", "home", "patch", "viewer", "run", "events", "queue", "desk", "lineage", "lineage data"]
+LINK = {"cost": 0.1, "overlap": 0.9, "distance_mm": 0.2}
 FEATURE = {
     "lon_deg": 250, "lat_deg": 10, "mu": 0.9, "area_px": 100, "area_mm2": 3.3, "area_msh": 1.1,
     "area_projected_mm2": 3, "intensity_mean": 0.4, "intensity_min": 0.3, "major_mm": 2, "minor_mm": 1,
@@ -65,12 +71,35 @@ def make_large_run() -> Run:
         ],
         batch_size=500,
     )
-    events = Event.objects.bulk_create(
-        Event(run=run, kind=("merge", "split", "gap")[k % 3], index=2 * k + 3) for k in range(N_EVENTS)
+    Link.objects.bulk_create(
+        [
+            Link(run=run, earlier=features[k], later=features[k + N_PORES], probability=0.99, **LINK)
+            for k in range(len(features) - N_PORES)
+        ],
+        batch_size=500,
     )
+    Alternative.objects.bulk_create(
+        [
+            Alternative(run=run, earlier=features[k], later=features[k + N_PORES + 1], probability=0.1, **LINK)
+            for k in range(0, len(features) - N_PORES - 1, 7)
+        ],
+        batch_size=500,
+    )
+    events = Event.objects.bulk_create(
+        Event(
+            run=run, kind=("merge", "split", "gap")[k % 3], index=2 * k + 3, probability=0.5 + k / 1010,
+            doubt=0.5 - k / 1010, margin=1.0, mu=0.9, area_mm2=3.3, area_change=0.1, flux_change=0.1,
+        )
+        for k in range(N_EVENTS)
+    )  # fmt: skip
     for event in events:
         event.parents.set(features[(event.index - 1) * N_PORES : (event.index - 1) * N_PORES + 2])
         event.children.set(features[event.index * N_PORES : event.index * N_PORES + 1])
+    reviewers = [add_member(patch.team, User.objects.create(username=f"reviewer {n}")).user for n in range(3)]
+    for k, event in enumerate(run.events.select_related("run__patch__team")[: N_EVENTS // 2]):
+        actions.give_verdict(event, reviewers[k % 3], Judgement(("accept", "reject", "unsure")[k % 3]))
+    Publication.objects.filter(run=run).update(state="waiting")
+    publish(Publication.objects.get(run=run).pk)
     return run
 
 
@@ -79,16 +108,17 @@ def address(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> 
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         run = make_large_run()
         event = run.events.all()[N_EVENTS // 2]
-    patch = run.patch.get_absolute_url()
+    patch, of_run = run.patch.get_absolute_url(), run.get_absolute_url()
     return {
         "sign in": "/accounts/login/", "home": "/", "patch": patch, "viewer": f"{patch}viewer/?run={run.pk}",
-        "run": run.get_absolute_url(), "events": f"{run.get_absolute_url()}events/", "event": event.get_absolute_url(),
+        "run": of_run, "events": f"{of_run}events/", "queue": "/queue/", "desk": event.get_absolute_url(),
+        "lineage": f"{of_run}lineage/", "lineage data": f"{of_run}lineage.json",
     }.__getitem__  # fmt: skip
 
 
 @pytest.mark.django_db
 @pytest.mark.benchmark(group="pages of 1,200 frames and 24,000 features")
-@pytest.mark.parametrize("page", ["sign in", "home", "patch", "viewer", "run", "events", "event"])
+@pytest.mark.parametrize("page", PAGES)
 def test_page(benchmark, address, page):
     client = Client()
     if page != "sign in":

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core import serializers
+from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.db.models import Model
@@ -78,6 +79,12 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Queues:
 def short_batches(settings: LazySettings) -> None:
     """So that the small patch needs two."""
     settings.BATCH_FRAMES = 8
+
+
+@pytest.fixture(autouse=True)
+def no_tries_counted() -> None:
+    """So that one test's wrong passwords keep nobody out of the next."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@
  * such as run, stay as they are.
  */
 
-export const OVERLAY_LETTERS = { outlines: "o", ids: "i", tails: "t", links: "l", onion: "n" };
+export const OVERLAY_LETTERS = { outlines: "o", ids: "i", tails: "t", links: "l", onion: "n", marks: "m" };
 
 const number = (text) => (text === null || text.trim() === "" || !Number.isFinite(Number(text)) ? null : Number(text));
 

@@ -84,6 +84,8 @@ export function wireControls(viewer) {
     "?": actions.help,
     x: () => toggleCross(viewer),
     Enter: () => viewer.pick(),
+    c: () => viewer.talk?.toggle(),
+    m: () => viewer.toggleOverlay("marks"),
     ...layerKeys(viewer),
     w: cross(0, 1),
     a: cross(-1, 0),

@@ -5,18 +5,15 @@ const OTHER_KIND = "\u25a0";
 
 const STATES = {
   pending: { words: "pending", mark: "" },
-  accept: { words: "accepted", mark: "\u2713" },
-  reject: { words: "rejected", mark: "\u2715" },
-  correct: { words: "corrected", mark: "\u270e" },
+  accepted: { words: "accepted", mark: "\u2713" },
+  rejected: { words: "rejected", mark: "\u2715" },
+  corrected: { words: "corrected", mark: "\u270e" },
   unsure: { words: "unsure", mark: "?" },
   disputed: { words: "disputed", mark: "!" },
 };
 
-/** { key, words, mark } of an event's state, given as "accept" or as "accepted". */
-export function stateOf({ state }) {
-  const key = state in STATES ? state : Object.keys(STATES).find((known) => STATES[known].words === state);
-  return key ? { key, ...STATES[key] } : { key: "pending", words: state, mark: "" };
-}
+/** { key, words, mark } of an event's state. */
+export const stateOf = ({ state }) => ({ key: state, ...(STATES[state] ?? { words: state, mark: "" }) });
 
 /** The shape that stands for an event's kind. */
 export const kindMark = ({ kind }) => KIND_MARKS[kind] ?? OTHER_KIND;

@@ -50,6 +50,23 @@ export function lonLat(geometry, row, col) {
   return { lon: lon < 0 ? lon + 360 : lon, lat: degrees(Math.asin(Math.min(1, Math.max(-1, sinLat)))) };
 }
 
+/** The row and column at a Carrington longitude and latitude in degrees; NaN on the far side of the Sun. */
+export function pixelOf(geometry, lon, lat) {
+  const away = radians(lon - geometry.crval1);
+  const sinC = Math.sin(radians(geometry.crval2));
+  const cosC = Math.cos(radians(geometry.crval2));
+  const north = Math.sin(radians(lat));
+  const outward = Math.cos(radians(lat)) * Math.cos(away);
+  const ahead = north * sinC + outward * cosC; // towards the map's own origin
+  if (ahead <= 0) return { row: NaN, col: NaN };
+  const nativeLon = Math.atan2(Math.cos(radians(lat)) * Math.sin(away), ahead);
+  const sinNative = north * cosC - outward * sinC;
+  return {
+    row: sinNative / radians(geometry.cdelt2) + geometry.crpix2 - 1,
+    col: nativeLon / radians(geometry.cdelt1) + geometry.crpix1 - 1,
+  };
+}
+
 /** Unit-sphere coordinates: west, north, and towards the observer. */
 function towardsObserver(geometry, lon, lat) {
   const away = radians(lon - geometry.crln_obs);

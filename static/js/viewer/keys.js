@@ -7,10 +7,11 @@ const PRESSED = "button, a[href], summary, input[type=checkbox]";
  * Run `actions[name](event)` for the key that was pressed.
  *
  * Names are what `KeyboardEvent.key` gives, letters in lower case, with "Shift+" before arrows.
+ * With `before`, while `isOn()`, its keys are no longer those of other listeners.
  */
-export function listenForKeys(actions) {
+export function listenForKeys(actions, { before = false, isOn = () => true } = {}) {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (!isOn() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.querySelector("dialog[open]")) return;
     const { target } = event;
     if (target.closest(TYPED_IN)) return;
@@ -21,6 +22,7 @@ export function listenForKeys(actions) {
     const action = actions[named];
     if (!action) return;
     event.preventDefault();
+    if (before) event.stopImmediatePropagation();
     action(event);
-  });
+  }, { capture: before });
 }

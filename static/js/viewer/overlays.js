@@ -6,7 +6,7 @@ import { trackDash } from "./theme.js";
 const ROUND_LENGTHS_MM = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 /** A line or shape twice: a casing in the colour of the surface, then the colour itself. */
-function strokeCased(context, path, { colour, width, casing, dash = [], unit = 1 }) {
+export function strokeCased(context, path, { colour, width, casing, dash = [], unit = 1 }) {
   context.lineJoin = "round";
   context.strokeStyle = casing;
   context.lineWidth = (width + (width > 1 ? 2 : 1)) * unit;

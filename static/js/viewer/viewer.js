@@ -2,6 +2,7 @@
 
 import { addressKeeper, readAddress } from "./address.js";
 import { announcer } from "./announce.js";
+import { startMarks } from "../discussion/marks.js";
 import { wireControls } from "./controls.js";
 import { setUpDialogs } from "./dialogs.js";
 import { LimitsPanel } from "./limits.js";
@@ -31,7 +32,7 @@ export class Viewer {
     this.index = 0;
     this.direction = 1;
     this.limits = new Map(); // layer key -> limits that somebody chose
-    this.show = { outlines: true, ids: true, tails: false, links: false, onion: false };
+    this.show = { outlines: true, ids: true, tails: false, links: false, onion: false, marks: true };
     this.selected = new Set();
     this.point = null;
     this.cross = null;
@@ -60,6 +61,7 @@ export class Viewer {
       paintOver: (context, stage) => this.paintOver(context, stage),
     });
     wireControls(this);
+    this.talk = startMarks(this);
     root.style.setProperty("--viewer-top", `${root.getBoundingClientRect().top + window.scrollY}px`);
     onThemeChange(() => {
       this.theme = readTheme();
@@ -172,6 +174,7 @@ export class Viewer {
   pointed(u, v, kind) {
     const was = this.found?.label;
     this.pointAt(kind === "leave" ? this.cross : { u, v });
+    if (kind === "tap" && this.talk?.openAt(u, v)) return;
     // a first tap on a touch screen only points; a mouse has pointed before it clicks
     if (kind === "tap" && was && was === this.found.label) this.pick();
   }
@@ -220,6 +223,7 @@ export class Viewer {
     this.panels.showState();
     this.limitsPanel.show(this.spec, this.layerLimits);
     this.scrubber.show(this.index, frameWords(this));
+    this.talk?.showAbout();
     this.remember();
   }
 
@@ -265,7 +269,9 @@ export class Viewer {
   }
 
   paintOver(context, stage) {
-    if (!stage.dimmed) drawOverlays(context, stage, sceneOf(this));
+    if (stage.dimmed) return;
+    drawOverlays(context, stage, sceneOf(this));
+    this.talk?.draw(context, stage);
   }
 
   pointAt(point) {

@@ -1,0 +1,42 @@
+"""When verdicts settle an event; no database here."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from poreweb.review.judgement import Judgement
+from poreweb.review.models import Choice, Standing
+
+STATE_OF = {
+    Choice.ACCEPT.value: Standing.State.ACCEPTED,
+    Choice.REJECT.value: Standing.State.REJECTED,
+    Choice.CORRECT.value: Standing.State.CORRECTED,
+    Choice.UNSURE.value: Standing.State.UNSURE,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where an event stands, and what is settled; None when nothing is."""
+
+    state: str
+    settled: Judgement | None = None
+
+
+def outcome(judgements: Sequence[Judgement], quorum: int) -> Outcome:
+    """
+    What one judgement from each of some reviewers comes to.
+
+    Settled when exactly one answer has been given ``quorum`` times; "unsure" is no answer.
+    With enough judgements and no such answer the event is disputed if answers differ, else
+    unsure. Two corrections agree when they change the same.
+    """
+    decided = [judgement for judgement in judgements if judgement.choice != Choice.UNSURE]
+    counts = Counter(judgement.answer for judgement in decided)
+    agreed = [answer for answer, n in counts.items() if n >= quorum]
+    if len(agreed) == 1:
+        settled = next(judgement for judgement in decided if judgement.answer == agreed[0])
+        return Outcome(STATE_OF[settled.choice], settled)
+    if len(judgements) < quorum:
+        return Outcome(Standing.State.PENDING)
+    return Outcome(Standing.State.DISPUTED if len(counts) > 1 else Standing.State.UNSURE)

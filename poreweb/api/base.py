@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from rest_framework.exceptions import NotAuthenticated, ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from poreweb.api.paging import Pages
-from poreweb.api.wire import unfit
+from poreweb.api.wire import MOST_KEY, unfit
 
 
 class ApiRequest(Request):
@@ -27,8 +27,10 @@ class Address(APIView):
     pagination_class = Pages
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse addresses that ask with what is no text."""
+        """Refuse what no column can hold."""
         super().initial(request, *args, **kwargs)
+        if any(isinstance(key, int) and key > MOST_KEY for key in kwargs.values()):
+            raise Http404("there is nothing with such a number")
         if words := unfit({name: request.query_params.getlist(name) for name in request.query_params}):
             raise ParseError(words)
 
@@ -42,9 +44,9 @@ class Address(APIView):
         """What the address asks for."""
         return self._valid(shape(data=self.request.query_params))
 
-    def told(self, shape: type[Any], **context: Any) -> dict[str, Any]:
+    def told(self, shape: type[Any]) -> dict[str, Any]:
         """What was sent."""
-        return self._valid(shape(data=self.request.data, context=context))
+        return self._valid(shape(data=self.request.data))
 
     @staticmethod
     def _valid(serializer: Any) -> dict[str, Any]:
@@ -57,8 +59,8 @@ class Address(APIView):
     ) -> Response:
         """A page of rows; ``make`` may add to those of the page what their shape needs."""
         paginator = self.pagination_class()
-        listed = paginator.paginate_queryset(rows, self.request, view=self)
-        return paginator.get_paginated_response(shape(list(make(listed or [])), many=True, context=context).data)
+        listed: list[Any] | None = paginator.paginate_queryset(rows, self.request, view=self)
+        return paginator.get_paginated_response(shape(list(make(listed or [])), many=True).data)
 
     def as_page(self, view: Callable[..., Any], *keys: Any) -> Any:
         """What a view of the pages answers to whoever asks here: for files, which are the same for all."""

@@ -27,6 +27,7 @@ class Field:
 
     name: str
     kind: str
+    shape: str
     is_required: bool
     words: str
 
@@ -44,6 +45,7 @@ class Operation:
     parameters: list[Field]
     body: list[Field]
     gives: str
+    shape: str
     curl: str
 
 
@@ -82,11 +84,12 @@ def _operation(host: str, address: str, method: str, told: Mapping[str, Any]) ->
         words=told.get("description", ""),
         for_leads=LEADS in told,
         parameters=[
-            Field(part["name"], _kind(part["schema"]), part.get("required", False), part.get("description", ""))
+            Field(part["name"], _kind(part["schema"]), "", part.get("required", False), part.get("description", ""))
             for part in told.get("parameters", ())
         ],
         body=list(_fields(body)),
         gives=_gives(good),
+        shape=_shape(_content(good)),
         curl=_curl(host, address, method, body),
     )
 
@@ -120,7 +123,15 @@ def _name(reference: str) -> str:
 def _fields(schema: Mapping[str, Any]) -> Iterator[Field]:
     needed = schema.get("required", ())
     for name, told in schema.get("properties", {}).items():
-        yield Field(name, _kind(told), name in needed, told.get("description", ""))
+        yield Field(name, _kind(told), _shape(told), name in needed, told.get("description", ""))
+
+
+def _shape(schema: Mapping[str, Any]) -> str:
+    """The name of the shape that it is, or is a list of; empty when it is none."""
+    for key in ("allOf", "oneOf"):
+        schema = schema[key][0] if key in schema else schema
+    schema = schema.get("items", schema)
+    return _name(schema["$ref"]) if "$ref" in schema else ""
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -136,7 +147,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     elif schema.get("type") == "array":
         words = f"list of {_kind(schema['items'])}"
     else:
-        words = f"{schema.get('format') or schema.get('type', 'anything')}{_bounds(schema)}"
+        kind = schema.get("type", "anything")
+        words = f"{schema.get('format', kind) if kind == 'string' else kind}{_bounds(schema)}"
     return f"{words} or null" if schema.get("nullable") else words
 
 

@@ -40,8 +40,10 @@ def answer(problem: Exception, context: dict[str, Any]) -> Response | None:
             return Response({"detail": sentence(str(problem))}, status=status)
     if isinstance(problem, RequestDataTooBig):
         return Response({"detail": "More was sent than the site takes at once."}, status=413)
-    if isinstance(problem, Http404 | ObjectDoesNotExist):
+    if isinstance(problem, Http404):
         problem = NotFound(not_found_words(str(problem)))
+    if isinstance(problem, ObjectDoesNotExist):  # a job has replaced it, or somebody has removed it, meanwhile
+        problem = NotFound("It is not there any more.")
     response = exception_handler(problem, context)
     if response is not None and isinstance(problem, ValidationError):
         response.data = told_of_fields(problem.detail)

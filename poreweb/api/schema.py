@@ -96,11 +96,14 @@ class Operations(AutoSchema):
 
     def get_summary(self) -> str:
         """The first line."""
-        return super().get_description().strip().partition("\n")[0]
+        return self._words()[0]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         """What follows the first line."""
-        return super().get_description().strip().partition("\n")[2].strip()
+        return self._words()[2].strip()
+
+    def _words(self) -> tuple[str, str, str]:
+        return super().get_description().strip().replace("``", "'").partition("\n")
 
 
 def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:

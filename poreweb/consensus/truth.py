@@ -28,9 +28,9 @@ def right_by_truth(run: Run) -> dict[int, bool]:
     known = [segmentation for segmentation in rows.processed(run) if segmentation.frame.t_rec_s in slots]
     if not known:
         raise FrameError("none of the run's frames is in the simulation whose truth is known")
-    found, track_of = accuracy._detections(run, known)
+    found, track_of = accuracy.detections_of(run, known)
     members, _ = match_pores(truth, found)
     edges = true_edges(truth, found, members, max_gap=run.chain_parameters.max_gap)
-    events = accuracy._events(run, track_of)
+    events = accuracy.found_events(run, track_of)
     right = right_events(list(events.values()), edges[:, [1, 3]])
     return dict(zip(events, right.tolist(), strict=True))

@@ -6,6 +6,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from poreweb.discussion.queries import unread_by_patch
 from poreweb.exports.models import Export
 from poreweb.http import Request, get_visible, may_write
 from poreweb.observations import actions, charts, layers, thumbnails
@@ -70,6 +71,7 @@ def patch_page(request: Request, pk: int) -> HttpResponse:
         "kinds": Export.Kind,
         "form": RunForm(),
         "can_write": may_write(request.user, patch.team),
+        "n_unread": unread_by_patch(request.user).get(patch.pk, 0),
     }
     return render(request, "observations/patch.html", context)
 

@@ -107,7 +107,9 @@ def _rows(request: Request, fates: Any, plan: Plan) -> list[dict[str, Any]]:
     known = {event.pk: event for event in with_state(Event.objects.filter(pk__in=keys), request.user)}
     rows = []
     for fate in fates:
-        event, target = known[fate.event.pk], known.get(fate.target.pk) if fate.target else None
+        event, target = known.get(fate.event.pk), known.get(fate.target.pk) if fate.target else None
+        if event is None:  # a job has just replaced it
+            continue
         shown = [one for one in fate.verdicts if not event.is_hidden or one.reviewer_id == request.user.pk]
         rows.append({"fate": fate, "event": event, "target": target, "verdicts": shown, "then": _then(fate, plan)})
     return rows
@@ -120,8 +122,8 @@ def _then(fate: Fate, plan: Plan) -> str:
     if fate.event.pk in plan.left:
         return "left: judged there already"
     if fate.how == CHANGED:
-        return "flagged" if fate.target.pk in plan.stale else "flagged already"
-    return "carried over" if fate.event.pk in plan.carried else "carried over already"
+        return "will be flagged" if fate.target.pk in plan.stale else "flagged"
+    return "will be carried over" if fate.event.pk in plan.carried else "carried over"
 
 
 def _links(contradicted: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from poreweb.review.desk_window import REACH, window_of
 from poreweb.tracks.models import Event, Feature, Link
 
 FRAMES_BEFORE = FRAMES_AFTER = 3
-MORE_FRAMES = 3
 
 
 def desk_context(
@@ -46,7 +45,6 @@ def desk_context(
         "nearby": nearby,
         "curves": curves_of(event, window),
         "lineage": lineage,
-        "more_frames": min(before + MORE_FRAMES, REACH) if before < REACH else None,
         "desk_json": {
             **strip_json(event, window, strip, ends),
             "event_links": [[link.earlier_id, link.later_id] for link in links],
@@ -100,6 +98,5 @@ def _sum(features: list[Feature], name: str, unit: float) -> str:
 
 
 def _names(features: list[Feature]) -> str:
-    numbers = [f"{feature.track.number}" for feature in features if feature.track]
-    word = "track" if len(numbers) == 1 else "tracks"
-    return f"{word} {' and '.join(numbers)}"
+    *others, last = [f"{feature.track.number}" for feature in features if feature.track] or ["?"]
+    return f"tracks {', '.join(others)} and {last}" if others else f"track {last}"

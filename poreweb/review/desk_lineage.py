@@ -159,7 +159,8 @@ def _places(window: Window) -> tuple[dict[int, float], float]:
 
 
 def _line(number: int, pores: Sequence[Pore], x_of: Mapping[int, float], y: float) -> TrackLine:
-    seen, lost = [], []
+    seen: list[str] = []
+    lost: list[str] = []
     for before, after in pairwise(pores):
         piece = f"M{x_of[before.index]} {y}H{x_of[after.index]}"
         (seen if after.index - before.index == 1 else lost).append(piece)

@@ -15,7 +15,8 @@ from processing.timekeys import CADENCE_S, format_t_rec
 REACH = 20
 
 
-class WindowFrame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WindowFrame:
     """One frame of the run. ``reason`` says why it has no pores; empty where it was processed."""
 
     index: int
@@ -30,7 +31,8 @@ class WindowFrame(NamedTuple):
         return format_t_rec(self.t_rec_s)
 
 
-class Pore(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pore:
     """A feature as the desk needs it. Rows and columns are of the working grid; what is not known is None."""
 
     id: int

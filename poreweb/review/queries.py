@@ -62,6 +62,8 @@ def hidden_from(viewer: User) -> Q | None:
 
 def is_hidden_from(event: Event, viewer: User) -> bool:
     """Whether the viewer is not to know yet what others have said of the event."""
+    if not event.run.patch.team.is_blind:
+        return False
     hidden = hidden_from(viewer)
     return hidden is not None and Event.objects.filter(hidden, pk=event.pk).exists()
 

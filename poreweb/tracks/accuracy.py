@@ -105,10 +105,10 @@ def _compared(run: Run, truth: Truth) -> dict[str, Any]:
     known = [segmentation for segmentation in rows.processed(run) if segmentation.frame.t_rec_s in slots]
     if not known:
         raise FrameError("none of the run's frames is in the simulation whose truth is known")
-    found, track_of = _detections(run, known)
+    found, track_of = detections_of(run, known)
     links = [pair for pair in run.links.values_list("earlier_id", "later_id") if track_of.keys() >= set(pair)]
     comparison = compare(truth, found, np.array(links, np.int64).reshape(-1, 2), max_gap=run.chain_parameters.max_gap)
-    events = _events(run, track_of)
+    events = found_events(run, track_of)
     held = [slots[segmentation.frame.t_rec_s] for segmentation in known]
     return {
         "scores": {**asdict(comparison.scores), "detections": asdict(comparison.detections)},
@@ -121,7 +121,7 @@ def _compared(run: Run, truth: Truth) -> dict[str, Any]:
     }
 
 
-def _detections(run: Run, known: list[Segmentation]) -> tuple[Detections, dict[int, int | None]]:
+def detections_of(run: Run, known: list[Segmentation]) -> tuple[Detections, dict[int, int | None]]:
     """The features of these frames on the doubled grid, and the number of the track of each."""
     place = {segmentation.index: k for k, segmentation in enumerate(known)}
     features = Feature.objects.filter(segmentation__run=run, segmentation__index__in=place)
@@ -140,7 +140,7 @@ def _detections(run: Run, known: list[Segmentation]) -> tuple[Detections, dict[i
     return detections, {pk: number for pk, *_, number in found}
 
 
-def _events(run: Run, track_of: Mapping[int, int | None]) -> dict[int, EventOf]:
+def found_events(run: Run, track_of: Mapping[int, int | None]) -> dict[int, EventOf]:
     """The run's events by key, but those that touch a feature that is left out."""
     ends: dict[str, dict[int, list[int]]] = {}
     for name, through in (("parents", Event.parents.through), ("children", Event.children.through)):

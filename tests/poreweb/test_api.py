@@ -215,7 +215,7 @@ def test_a_blind_reviewer_is_told_nothing_before_judging(api, bob, lena, event):
     ):  # fmt: skip
         text = alice.get(f"/api/v1/{address}").text
         assert "secret" not in text, address
-        assert "reject" not in text.replace("rejected by whom", ""), address
+        assert "reject" not in text, address
     told = alice.get(f"/api/v1/events/{event.pk}/").json()
     assert (told["is_hidden"], told["state"], told["n_verdicts"], told["version"]) == (True, "pending", None, 0)
     stored = alice.post(f"/api/v1/events/{event.pk}/verdict/", ACCEPT).json()
@@ -275,9 +275,15 @@ def test_queries_do_not_grow_with_the_rows(api, run, event, alice, bob, lena, dj
     for number in range(3):
         run.patch.team.patches.create(harpnum=number)
     client = api("lena")
-    with django_assert_max_num_queries(20):
-        url = f"/api/v1/{address}".format(run=run.pk, patch=run.patch_id, event=event.pk)
-        assert len(client.get(url).json()["results"]) > 1 or address in ("runs/", "teams/1/invitations/")
+    url = f"/api/v1/{address}".format(run=run.pk, patch=run.patch_id, event=event.pk)
+    with django_assert_max_num_queries(18) as several:
+        n_rows = len(client.get(url).json()["results"])
+    if n_rows > 1 and address != "teams/1/history/":
+        with django_assert_max_num_queries(len(several)) as one:
+            assert len(client.get(f"{url}?limit=1").json()["results"]) == 1
+        assert len(one) == len(several)
+    else:
+        assert n_rows > 1 or address in ("runs/", "teams/1/invitations/")
 
 
 # -- What it does ----------------------------------------------------------------------------------
@@ -317,7 +323,7 @@ def test_a_verdict_on_a_version_that_is_overtaken_is_refused_with_what_was_done(
     assert alice_api.post(f"{url}verdict/", {"choice": "accept"}).status_code == 400
     newest = response.json()["entries"][-1]["id"]
     assert alice_api.post(f"{url}verdict/", {"choice": "accept", "version": newest}).status_code == 200
-    assert alice_api.post(f"{url}verdict/", {"choice": "unsure", "anyway": True}).status_code == 200
+    assert alice_api.post(f"{url}verdict/", {"choice": "unsure", "version": version, "anyway": True}).status_code == 200
 
 
 def test_undo_and_redo(alice_api, bob, event):
@@ -369,7 +375,6 @@ def test_presence(api, event):
 def test_a_run_is_started_with_what_differs(alice_api, run):
     url = f"/api/v1/patches/{run.patch_id}/runs/"
     told = alice_api.post(url, {"parent": run.pk, "parameters": {"threshold": 0.6, "connectivity": 8}})
-    print(told.text)
     made = Run.objects.get(pk=told.json()["id"])
     assert made.parameters == {**run.parameters, "threshold": 0.6, "connectivity": 8}
     assert (made.parent, made.created_by.username, made.state) == (run, "alice", "running")
@@ -403,7 +408,9 @@ def test_a_release_is_frozen_and_had(api, run, queues):
     assert alice.get(f"/api/v1/runs/{run.pk}/lineage/").status_code == 202
     queues.work()
     assert len(alice.get(f"/api/v1/runs/{run.pk}/publication/").json()["summary"]) > 3
-    assert alice.get(f"/api/v1/runs/{run.pk}/lineage/").status_code == 200
+    lineage = f"/api/v1/runs/{run.pk}/lineage/"
+    assert len(alice.get(lineage).json()["tracks"]) == run.tracks.count()
+    assert alice.get(lineage, headers={"Accept-Encoding": "gzip"})["Content-Encoding"] == "gzip"
 
 
 def test_comments(api, run, event):
@@ -495,6 +502,16 @@ def test_the_history_goes_on_page_by_page(alice_api, alice, event, monkeypatch):
     assert [step["entries"][0]["after"]["choice"] for step in page["results"]] == ["unsure", "reject"]
     last = alice_api.get(page["next"]).json()
     assert ([step["entries"][0]["after"]["choice"] for step in last["results"]], last["next"]) == (["accept"], None)
+    assert alice_api.get("/api/v1/teams/1/history/?member=mallory").status_code == 400
+
+
+def test_an_event_that_a_job_removes_meanwhile_is_not_found(alice_api, event, monkeypatch):
+    def removed(*whose) -> None:  # after the view has looked the event up, before it is locked
+        Event.objects.filter(pk=event.pk).delete()
+
+    monkeypatch.setattr("poreweb.api.views.review.must_write", removed)
+    response = alice_api.post(f"/api/v1/events/{event.pk}/verdict/", ACCEPT)
+    assert (response.status_code, response.json()["detail"]) == (404, "It is not there any more.")
 
 
 # -- What it refuses -------------------------------------------------------------------------------

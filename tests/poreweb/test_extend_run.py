@@ -9,7 +9,9 @@ from django.db.models import Model
 from django.urls import reverse
 
 from poreweb.observations.models import Frame, Patch, RawFile
-from poreweb.review.actions import give_verdict, undo
+from poreweb.review.actions import give_verdict
+from poreweb.review.judgement import Judgement
+from poreweb.review.steps import undo
 from poreweb.tracks import actions, archive, extension, jobs, rows
 from poreweb.tracks.changes import keep_lineages
 from poreweb.tracks.models import Batch, Event, Feature, Run, Segmentation
@@ -313,7 +315,7 @@ def test_done_again_it_leaves_the_same_rows(live, queues):
 
 @pytest.mark.parametrize("where", ["_change_links", "_change_tracks", "_remove_unless_judged"])
 def test_killed_in_the_joining_step_it_loses_nothing(live, queues, killed_in, where, alice):
-    give_verdict(live.events.filter(kind="merge").last(), alice, choice="accept")
+    give_verdict(live.events.filter(kind="merge").last(), alice, Judgement("accept"))
     before = found(live)[:4]
     actions.extend_run(live)
     killed_in(f"poreweb.tracks.changes.{where}", queues.work)
@@ -331,7 +333,7 @@ def test_what_people_settled_holds(live, queues, alice):
     accepted, rejected = asked[::2], asked[1::2]
     for events, choice in ((accepted, "accept"), (rejected, "reject")):
         for event in events:
-            give_verdict(event, alice, choice=choice)
+            give_verdict(event, alice, Judgement(choice))
     settled = extension.settled_links(live)
     weighed = dict(live.links.values_list("pk", "probability"))
     verdicts = set(alice.verdicts.values_list("pk", "event_id", "choice"))
@@ -363,10 +365,10 @@ def test_a_judged_event_that_is_not_found_stays(live, queues, alice):
     judged, undone, plain = (odd_event(live) for _ in range(3))
     judged.parents.set(list(judged.parents.all())[:1])
     judged.children.set(Feature.objects.filter(segmentation__index=N_KNOWN - 2, segmentation__run=live)[:1])
-    give_verdict(judged, alice, choice="unsure")
+    give_verdict(judged, alice, Judgement("unsure"))
     Event.objects.filter(pk=undone.pk).update(kind="split")
-    give_verdict(undone, alice, choice="accept", note="clear")
-    undo(undone, alice)
+    give_verdict(undone, alice, Judgement("accept", note="clear"))
+    undo(undone.run, alice)
     go_on(live, queues)
     assert set(live.events.filter(pk__in=[judged.pk, undone.pk, plain.pk])) == {judged, undone}
     assert judged.verdicts.get().choice == "unsure"
@@ -380,7 +382,7 @@ def test_a_judged_event_that_is_not_found_stays(live, queues, alice):
 
 def test_an_accepted_event_is_found_whatever_the_machine_thinks(live, queues, alice):
     event = odd_event(live)
-    give_verdict(event, alice, choice="accept")
+    give_verdict(event, alice, Judgement("accept"))
     ends = [[feature.pk for feature in side.all()] for side in (event.parents, event.children)]
     go_on(live, queues)
     assert set(product(*ends)) <= pairs(live)

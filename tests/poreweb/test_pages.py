@@ -14,6 +14,10 @@ from poreweb.observations.models import Frame
 from poreweb.tracks.models import Event, Feature, Segmentation
 
 
+def member_of(patch):
+    return patch.team.memberships.first().user
+
+
 def manifest_of(page: str) -> dict:
     match = re.search(r'<script id="viewer-manifest"[^>]*>(.*?)</script>', page, re.DOTALL)
     assert match
@@ -22,7 +26,7 @@ def manifest_of(page: str) -> dict:
 
 def test_the_manifest_tells_of_frames(patch):
     patch.frames.all()[2].raw_files.filter(segment="Bt").delete()
-    manifest = viewer_manifest(patch, None)
+    manifest = viewer_manifest(patch, None, reader=member_of(patch))
     assert manifest["patch"] == {"harpnum": 99001, "title": "HARP 99001"}
     assert (manifest["run"], manifest["events"], manifest["events_url"], manifest["gaps"]) == (None, [], None, [])
     first, frame = manifest["frames"][0], patch.frames.first()
@@ -49,7 +53,7 @@ def test_the_manifest_tells_what_is_wrong_with_a_frame(patch, word, shown, words
     frame = patch.frames.all()[3]
     frame.quality = word
     frame.save()
-    found = viewer_manifest(patch, None)["frames"]
+    found = viewer_manifest(patch, None, reader=member_of(patch))["frames"]
     assert (found[3]["quality"], found[3]["quality_words"]) == (shown, words)
     assert (found[2]["quality"], found[2]["quality_words"]) == (0, [])
 
@@ -58,7 +62,8 @@ def test_gaps_are_shown_as_gaps(patch, as_alice):
     for frame in list(patch.frames.all())[3:5]:
         frame.delete()
     t_recs = ["2013.06.19_00:36:00_TAI", "2013.06.19_00:48:00_TAI"]
-    assert viewer_manifest(patch, None)["gaps"] == [{"after": 2, "missing": 2, "t_recs": t_recs}]
+    manifest = viewer_manifest(patch, None, reader=member_of(patch))
+    assert manifest["gaps"] == [{"after": 2, "missing": 2, "t_recs": t_recs}]
     page = as_alice.get(patch.get_absolute_url()).text
     assert "9 / 11" in page
     assert "2 missing slots" in page
@@ -67,7 +72,7 @@ def test_gaps_are_shown_as_gaps(patch, as_alice):
 
 def test_a_patch_seen_again_after_months_is_one_gap(patch, as_alice):
     patch.frames.create(t_rec_s=patch.frames.last().t_rec_s + 720 * 20_000, ny=64, nx=64)
-    (gap,) = viewer_manifest(patch, None)["gaps"]
+    (gap,) = viewer_manifest(patch, None, reader=member_of(patch))["gaps"]
     assert (gap["missing"], len(gap["t_recs"])) == (19_999, 20)
     assert "19999 missing slots" in as_alice.get(patch.get_absolute_url()).text
 
@@ -76,7 +81,7 @@ def test_the_manifest_tells_of_a_run(run, patch):
     failed = run.segmentations.get(index=1)
     failed.state, failed.reason = "failed", "continuum is missing"
     failed.save()
-    manifest = viewer_manifest(patch, run)
+    manifest = viewer_manifest(patch, run, reader=member_of(patch))
     assert manifest["run"] == {"id": run.pk, "number": 1, "state": "done"}
     assert {"enhanced", "labels"} <= set(manifest["frames"][0]["segments"])
     assert manifest["frames"][1]["failed"] == "continuum is missing"
@@ -90,7 +95,7 @@ def test_the_manifest_tells_of_a_run(run, patch):
 def test_events_stay_at_their_frame_when_frames_come_later(run, patch):
     first = patch.frames.first()
     patch.frames.create(t_rec_s=first.t_rec_s - 720, ny=64, nx=64)
-    manifest = viewer_manifest(patch, run)
+    manifest = viewer_manifest(patch, run, reader=member_of(patch))
     (merge,) = [item for item in manifest["events"] if item["kind"] == "merge"]
     assert manifest["frames"][merge["frame"]]["t_rec"] == run.segmentations.get(index=5).frame.t_rec
 
@@ -189,10 +194,11 @@ def test_more_frames_and_events_cost_no_more_queries(run, event, frame, as_alice
         return len(queries)
 
     run.events.update(probability=0.6)  # so that the list of doubtful ones is not empty before
+    n_queries()  # the first look at an event takes its lease
     before = n_queries()
     grow(run)
     assert n_queries() == before
-    assert before < 40
+    assert before < (50 if page == "event" else 40)
 
 
 def test_the_run_page_names_its_parameters_in_words(run, as_alice):

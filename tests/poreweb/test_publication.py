@@ -161,6 +161,22 @@ def test_a_rejected_event_is_still_told_and_what_comes_of_it_too(run, event, ali
     assert [item["kind"] for item in brought_about] == ["disappear"]  # of the parent that lost its child
 
 
+def test_events_that_are_one_leave_one_event_and_what_they_absorb(run, event, alice):
+    gap = run.events.filter(kind="gap").first()  # of one of the two that merge a frame later
+    (lost,) = gap.children.all()
+    give_verdict(event, alice, Judgement("correct", joined=(gap.pk,)))
+    chart, summary = chart_of(run)
+    assert (summary["n_absorbed"], summary["unjoined"]) == (1, {})
+    (child,) = event.children.values_list("track__number", flat=True)
+    track = next(track for track in chart["tracks"] if track["n"] == child)
+    assert track["absorbed"] == [[lost.segmentation.index, lost.label]]
+    merges = [(item["pk"], item.get("of"), item["there"]) for item in chart["events"] if item["kind"] == "merge"]
+    assert sorted(merges, key=str) == [(event.pk, None, False), (None, event.pk, True)]
+    other = run.events.filter(kind="gap").last()
+    give_verdict(event, alice, Judgement("correct", joined=(other.pk,)))
+    assert chart_of(run)[1]["unjoined"] == {str(event.pk): "these events are not connected through pores between them"}
+
+
 def test_a_missing_frame_is_a_hole_in_the_time(run):
     run.segmentations.get(index=3).delete()
     chart, _ = chart_of(run)

@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 
 from poreweb.review.actions import give_verdict
+from poreweb.review.judgement import Judgement
 from poreweb.tracks import actions, archive, jobs, rows
 from poreweb.tracks.models import Batch, Feature, Link, Run
 from poreweb.work.tasks import SupersededError
@@ -235,7 +236,7 @@ def test_nothing_dark_is_a_result(start):
 
 def test_a_worker_that_comes_back_too_late_changes_nothing(run, event, alice, outcome):
     """Its machine slept while another did its work, and people have judged since."""
-    give_verdict(event, alice, choice="accept")
+    give_verdict(event, alice, Judgement("accept"))
     before = outcome(run)
     late = run.batches.get(kind="track")  # as the sleeper remembers it
     with pytest.raises(SupersededError), transaction.atomic():

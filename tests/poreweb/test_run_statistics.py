@@ -18,6 +18,10 @@ from processing.statistics import STATISTICS
 STEP = archive.CONTRAST_STEP
 
 
+def member_of(patch):
+    return patch.team.memberships.first().user
+
+
 def stack_of(run: Run) -> np.ndarray:
     """Contrast of all processed frames in double precision."""
     done = run.segmentations.filter(state=Segmentation.State.DONE)
@@ -120,7 +124,7 @@ def test_without_a_run_they_are_a_sentence(as_alice, frame):
 
 
 def test_the_manifest_gives_one_address_for_all_frames(done, patch):
-    manifest = viewer_manifest(patch, done)
+    manifest = viewer_manifest(patch, done, reader=member_of(patch))
     n_frames = done.segmentations.count()
     ny, nx = archive.read_labels(done, 0).shape
     assert manifest["statistics"]["n_frames"] == n_frames
@@ -131,7 +135,7 @@ def test_the_manifest_gives_one_address_for_all_frames(done, patch):
 
 
 def test_that_address_gives_the_map(as_alice, done, patch):
-    url = viewer_manifest(patch, done)["statistics"]["url"].replace("{layer}", "std")
+    url = viewer_manifest(patch, done, reader=member_of(patch))["statistics"]["url"].replace("{layer}", "std")
     response = as_alice.get(url)
     assert response.status_code == 200
     assert "max-age=86400" in response["Cache-Control"]
@@ -143,12 +147,12 @@ def test_the_shape_is_that_of_the_frame_whatever_the_sharpening(start, patch, mo
     run.segmentations.filter(index=0).update(state=Segmentation.State.DONE)
     archive.write_statistics(run)
     monkeypatch.setattr("processing.parameters.ChainParameters.factor", 2)
-    assert viewer_manifest(patch, run)["statistics"]["shape"] == [64, 64]
+    assert viewer_manifest(patch, run, reader=member_of(patch))["statistics"]["shape"] == [64, 64]
 
 
 def test_without_statistics_the_manifest_says_so(bare, patch):
-    assert viewer_manifest(patch, bare)["statistics"] is None
-    assert viewer_manifest(patch, None)["statistics"] is None
+    assert viewer_manifest(patch, bare, reader=member_of(patch))["statistics"] is None
+    assert viewer_manifest(patch, None, reader=member_of(patch))["statistics"] is None
 
 
 def test_limits_of_the_standard_error_follow_the_number_of_frames():

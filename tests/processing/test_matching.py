@@ -1,6 +1,6 @@
 """The same pores, and the same events, in two runs."""
 
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -150,9 +150,9 @@ def test_a_long_series_is_matched_at_once():
     )
     order = rng.permutation(n)
     other = shuffled(run, order)
-    start = perf_counter()
+    start = process_time()
     same = match_features(run, other)
-    assert perf_counter() - start < 1
+    assert process_time() - start < 1
     assert same == {number: number for number in range(1, n + 1)}
 
 

@@ -33,7 +33,7 @@ class Number(serializers.FloatField):
             self.fail("invalid")
         return value
 
-    def to_representation(self, value: Any) -> float | None:
+    def to_representation(self, value: Any) -> Any:
         """As JSON has it."""
         number = float(value)
         return number if math.isfinite(number) else None
@@ -47,10 +47,9 @@ class Text(serializers.CharField):
         super().__init__(**{"trim_whitespace": False, **kwargs})
 
 
-def user_name(source: str = "", **kwargs: Any) -> serializers.CharField:
+def user_name(source: str, **kwargs: Any) -> serializers.CharField:
     """The name of a user to whom a row points; null when there is none."""
-    told = {"source": f"{source}.username"} if source else {}
-    return serializers.CharField(read_only=True, allow_null=True, **told, **kwargs)
+    return serializers.CharField(source=f"{source}.username", read_only=True, allow_null=True, **kwargs)
 
 
 class Told(serializers.Serializer[Any]):
@@ -87,7 +86,7 @@ class Row(serializers.ModelSerializer[Any]):
 
     def get_extra_kwargs(self) -> dict[str, Any]:
         """Nothing of it is ever read."""
-        return {name: {"read_only": True} for name in self.Meta.fields}  # type: ignore[attr-defined]
+        return {name: {"read_only": True} for name in self.Meta.fields}
 
     def build_standard_field(self, field_name: str, model_field: Any) -> Any:
         """Say what the column is."""

@@ -34,7 +34,7 @@ class PlannedShape(serializers.Serializer[Any]):
 class CarryShape(serializers.Serializer[Any]):
     """A dry run."""
 
-    source = Key(help_text="The run in which people have judged.")
+    source = Key(help_text="The run in which people have judged.")  # type: ignore[assignment]
     target = Key(help_text="The run to which it would be carried over.")
     numbers = FatesShape()
     planned = PlannedShape()
@@ -64,7 +64,9 @@ class CarriedShape(serializers.Serializer[Any]):
 class CarryQuery(Query):
     """From which run."""
 
-    source = Key(required=False, help_text="Another run of the patch; unless told, the one that lends itself.")
+    source = Key(  # type: ignore[assignment]
+        required=False, help_text="Another run of the patch; unless told, the one that lends itself."
+    )
 
 
 class FateQuery(CarryQuery):
@@ -76,4 +78,6 @@ class FateQuery(CarryQuery):
 class CarryIn(Body):
     """From which run."""
 
-    source = Key(required=False, help_text="Another run of the patch; unless told, the one that lends itself.")
+    source = Key(  # type: ignore[assignment]
+        required=False, help_text="Another run of the patch; unless told, the one that lends itself."
+    )

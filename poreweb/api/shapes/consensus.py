@@ -41,7 +41,9 @@ class PairShape(serializers.Serializer[Any]):
 class GroupShape(serializers.Serializer[Any]):
     """Agreement on some of the events with two verdicts or more."""
 
-    label = Text(help_text="'all', a kind of event, or a range of mu.")
+    label = Text(  # type: ignore[assignment]
+        help_text="'all', a kind of event, or a range of mu."
+    )
     n_events = serializers.IntegerField()
     n_verdicts = serializers.IntegerField()
     n_reviewers = serializers.IntegerField()

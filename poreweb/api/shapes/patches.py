@@ -1,6 +1,6 @@
 """Patches and their frames."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -19,7 +19,7 @@ class PatchShape(Row):
 
     class Meta:
         model = Patch
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             "id", "team", "harpnum", "noaa_ars", "created_at", "n_frames", "first_t_rec", "last_t_rec", "newest_run",
             "newest_done_run",
         )  # fmt: skip
@@ -40,7 +40,7 @@ class PatchDetailShape(PatchShape):
     gaps = GapShape(many=True, help_text="The first hundred.")
 
     class Meta(PatchShape.Meta):
-        fields = (*PatchShape.Meta.fields, "n_missing", "gaps")
+        fields: ClassVar[tuple[str, ...]] = (*PatchShape.Meta.fields, "n_missing", "gaps")
 
 
 class PatchQuery(Query):

@@ -1,13 +1,13 @@
 """Events, what people say of them, and what they send."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from poreweb.api.shapes.base import Body, Key, Number, Query, Row, Text, user_name
 from poreweb.api.shapes.runs import AlternativeShape, LinkShape
-from poreweb.review.models import Act, Choice, Reason, ReviewEntry, Settlement, Standing, Verdict
+from poreweb.review.models import Act, Choice, Reason, ReviewEntry, Settlement, Verdict
 from poreweb.review.queries import STATES
 from poreweb.review.queue import BOUNDS, ME, ORDERS
 from poreweb.tracks.models import Event
@@ -45,7 +45,7 @@ class EventShape(Row):
 
     class Meta:
         model = Event
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             "id", "run", "patch", "harpnum", "kind", "frame", "parents", "children", "probability", "runner_up",
             "runner_up_probability", "margin", "reasons", "doubt", "mu", "area_mm2", "area_change", "flux_change",
             "state", "is_hidden", "n_verdicts", "my_choice", "stale", "version",
@@ -165,7 +165,7 @@ class EventDetailShape(EventShape):
     present = PresenceShape(many=True, help_text="Who else has it open.")
 
     class Meta(EventShape.Meta):
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             *EventShape.Meta.fields, "words", "t_rec", "quorum", "links", "alternatives", "verdicts", "settlement",
             "present",
         )  # fmt: skip
@@ -327,16 +327,9 @@ class JudgementIn(Body):
         child=Key(), max_length=MAX_ITEMS, required=False, help_text="Events of the run that are one with this one."
     )
     version = serializers.IntegerField(
-        min_value=0, max_value=2**63 - 1, required=False,
-        help_text="The event's version that you judge by. Needed unless 'anyway' is true.",
-    )  # fmt: skip
+        min_value=0, max_value=2**63 - 1, help_text="The event's version that you judge by."
+    )
     anyway = serializers.BooleanField(required=False, help_text="Store it whatever others have done since.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Nobody writes over what he has not seen without saying so."""
-        if "version" not in attrs and not attrs.get("anyway"):
-            raise serializers.ValidationError({"version": ["Send the event's version, or 'anyway'."]})
-        return attrs
 
 
 class BulkIn(Body):

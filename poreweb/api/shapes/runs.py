@@ -1,6 +1,6 @@
 """Runs and what the machine found in them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from rest_framework import serializers
@@ -19,7 +19,7 @@ class RunShape(Row):
 
     class Meta:
         model = Run
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             "id", "patch", "harpnum", "number", "state", "error", "parent", "settled_from", "parameters",
             "code_version", "input_sha256", "created_by", "created_at", "finished_at",
         )  # fmt: skip
@@ -59,7 +59,7 @@ class RunDetailShape(RunShape):
     refusal = Text(help_text="Why these cannot be added, one sentence; empty when they can.")
 
     class Meta(RunShape.Meta):
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             *RunShape.Meta.fields, "extensions", "progress", "n_tracks", "n_to_review", "n_to_judge", "n_addable",
             "refusal",
         )  # fmt: skip
@@ -85,14 +85,17 @@ def _field(field: forms.Field) -> serializers.Field[Any, Any, Any, Any]:
     told: dict[str, Any] = {"required": False, "help_text": f"{words}."}
     if isinstance(field, forms.ChoiceField):
         return serializers.ChoiceField(list(field.choices), **told)  # type: ignore[arg-type]
-    return serializers.IntegerField(**told) if isinstance(field, forms.IntegerField) else Number(**told)
+    # a FloatField of the forms is an IntegerField too
+    return Number(**told) if isinstance(field, forms.FloatField) else serializers.IntegerField(**told)
 
 
 class RunIn(Body):
     """How to start a run."""
 
     parameters = ParametersIn(required=False)
-    parent = Key(required=False, allow_null=True, help_text="The run of this patch that it is a rerun of.")
+    parent = Key(  # type: ignore[assignment]
+        required=False, allow_null=True, help_text="The run of this patch that it is a rerun of."
+    )
     keep_settled = serializers.BooleanField(
         required=False, help_text="Whether the tracker keeps what people have settled in the parent."
     )

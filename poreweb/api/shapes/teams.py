@@ -1,6 +1,6 @@
 """Teams, members, invitations, and everything that was done."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -83,7 +83,9 @@ class InvitationShape(Row):
 
     class Meta:
         model = Invitation
-        fields = ("id", "team", "role", "note", "state", "created_by", "created_at", "expires_at", "accepted_by")
+        fields: ClassVar[tuple[str, ...]] = (
+            "id", "team", "role", "note", "state", "created_by", "created_at", "expires_at", "accepted_by",
+        )  # fmt: skip
 
 
 class InvitationMadeShape(InvitationShape):
@@ -92,7 +94,7 @@ class InvitationMadeShape(InvitationShape):
     link = serializers.URLField(help_text="Whoever opens it may join.")
 
     class Meta(InvitationShape.Meta):
-        fields = (*InvitationShape.Meta.fields, "link")
+        fields: ClassVar[tuple[str, ...]] = (*InvitationShape.Meta.fields, "link")
 
 
 class InvitationIn(Body):

@@ -6,7 +6,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import resolve
 from django.views.decorators.http import require_GET
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from poreweb.api.base import Address, ApiRequest
@@ -19,16 +18,16 @@ class Schema(Address):
 
     @operation({"type": "object"})
     def get(self, request: ApiRequest) -> Response:
-        """This description: OpenAPI 3, as JSON."""
+        """The description of this API: OpenAPI 3, as JSON."""
         return Response(described())
 
 
 class Nothing(Address):
     """Whatever is no address of the API."""
 
-    http_method_names = ()  # type: ignore[assignment]
+    http_method_names = ()
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> NoReturn:
         """Say so, as JSON, whatever the method; where a slash is missing, say that."""
         if not request.path.endswith("/") and resolve(f"{request.path}/").url_name != "nothing":
             raise Http404(f"Addresses of the API end with a slash: {request.path}/")

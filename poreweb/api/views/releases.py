@@ -1,8 +1,11 @@
 """The published lineage, releases, and files to take away."""
 
+import gzip
 from typing import Any
 
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.cache import patch_vary_headers
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
@@ -44,15 +47,24 @@ class RunLineage(Address):
     """What it says."""
 
     @operation({"type": "object"}, also={202: PROBLEM})
-    def get(self, request: ApiRequest, run_id: int) -> Response:
+    def get(self, request: ApiRequest, run_id: int) -> HttpResponse:
         """
         The published lineage of a run: machine and settled verdicts together, as its page draws it.
 
         Frames, tracks with areas, links between tracks, and events; lists are compact, see
         docs/api.md. Status 202 while it is being built for the first time.
         """
-        answer: Response = self.as_page(lineage_pages.chart, run_id)
-        return answer
+        answer = self.as_page(lineage_pages.chart, run_id)
+        return _unpacked(answer) if "gzip" not in request.headers.get("Accept-Encoding", "") else answer
+
+
+def _unpacked(answer: HttpResponse) -> HttpResponse:
+    """For a client that has not said that it unpacks by itself, as browsers do."""
+    if answer.headers.get("Content-Encoding") == "gzip":
+        answer.content = gzip.decompress(answer.content)
+        del answer["Content-Encoding"]
+    patch_vary_headers(answer, ["Accept-Encoding"])
+    return answer
 
 
 # -- Releases --------------------------------------------------------------------------------------
@@ -100,9 +112,9 @@ class ReleaseFile(Address):
     """Its files."""
 
     @operation(files=RELEASE_TYPES)
-    def get(self, request: ApiRequest, patch_id: int, number: int, name: str) -> Response:
+    def get(self, request: ApiRequest, patch_id: int, number: int, name: str) -> HttpResponse:
         """One file of a release; always the same bytes."""
-        answer: Response = self.as_page(release_pages.release_file, patch_id, number, name)
+        answer: HttpResponse = self.as_page(release_pages.release_file, patch_id, number, name)
         return answer
 
 
@@ -165,7 +177,7 @@ class ExportFile(Address):
     """Its bytes."""
 
     @operation(files=EXPORT_TYPES)
-    def get(self, request: ApiRequest, export_id: int) -> Response:
+    def get(self, request: ApiRequest, export_id: int) -> HttpResponse:
         """The file of an export that is done."""
-        answer: Response = self.as_page(export_pages.download, export_id)
+        answer: HttpResponse = self.as_page(export_pages.download, export_id)
         return answer

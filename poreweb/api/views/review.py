@@ -186,7 +186,7 @@ def _judge(address: Address, event_id: int, must: Callable[..., None], act: Call
         raise ValidationError({"correction": ["Only the choice 'correct' has a correction or joined events."]})
     form = VerdictForm(told, event=event)
     refuse_form(form)
-    stored = act(event, user, form.judgement, version=told.get("version"), anyway=told.get("anyway", False))
+    stored = act(event, user, form.judgement, version=told["version"], anyway=told.get("anyway", False))
     return stored, event_of(user, event_id)
 
 

@@ -67,7 +67,7 @@ class PatchThreads(Address):
 
 def _as_fields(told: dict[str, Any]) -> dict[str, str]:
     """As a form of the pages sends it."""
-    fields = {name: str(told[name]) for name in ("event", "frame", "run", "track") if name in told}
+    fields: dict[str, str] = {name: str(told[name]) for name in ("event", "frame", "run", "track") if name in told}
     if "link" in told:
         fields["link"] = ",".join(map(str, told["link"]))
     if "mark" in told:

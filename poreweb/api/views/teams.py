@@ -17,7 +17,7 @@ from poreweb.api.shapes import teams as shapes
 from poreweb.http import must_lead
 from poreweb.people import actions
 from poreweb.people.activity import activity_of
-from poreweb.people.forms import InviteForm, RulesForm
+from poreweb.people.forms import HistoryForm, InviteForm, RulesForm
 from poreweb.people.history import acts_of, page_of
 from poreweb.people.invitations import state_of
 from poreweb.people.models import Invitation, Membership, Team
@@ -160,9 +160,10 @@ class TeamHistory(Address):
         asked = self.asked(shapes.TeamHistoryQuery)
         member = None
         if name := asked.get("member"):
-            member = User.objects.filter(username=name).values_list("pk", flat=True).first()
+            people = HistoryForm(team=team).fields["member"].queryset  # type: ignore[attr-defined]
+            member = people.filter(username=name).values_list("pk", flat=True).first()
             if member is None:
-                raise ValidationError({"member": [f"There is nobody called {name}."]})
+                raise ValidationError({"member": [f"Nobody called {name} is in {team} or has acted in it."]})
         acts = acts_of(team, request.user, member=member, patch=asked.get("patch"), run=asked.get("run"))
         page = page_of(acts, request.user, before=asked.get("before"))
         results = [

@@ -118,7 +118,7 @@ export class Builder {
   pickTwo(act, first = null) {
     const verb = { toggle: "Draw or cut a link", cut: "Cut a link", draw: "Draw a link" }[act];
     const onLeave = () => this.leave();
-    const second = (one) => this.picker.start(`${verb}: from ${poreName(one)}, pick the pore in the later frame.`, {
+    const second = (one) => this.picker.start(`${verb}: ${poreName(one)} and which other? Pick a pore of another frame.`, {
       first: one, onLeave, onPick: (other) => this.done(this.correction[act](one, other)),
     });
     if (first) second(first);
@@ -248,7 +248,9 @@ export class Builder {
       this.strip.host.focus({ preventScroll: true }); // the button is gone
       this.say(`Removed: ${words}. ${this.changed()}`);
     });
-    item.append(mark, ` ${words} `, button);
+    const said = document.createElement("span");
+    said.textContent = words;
+    item.append(mark, said, button);
     return item;
   }
 

@@ -1,7 +1,8 @@
 /** The two small pictures of each alternative: where its link would begin, and where it would end. */
 
+import { drawWords } from "../viewer/canvas.js";
 import { onThemeChange, readTheme } from "../viewer/theme.js";
-import { drawPicture, drawWords } from "./picture.js";
+import { drawPicture } from "./picture.js";
 import { View } from "./view.js";
 
 const MARGIN_PX = 6;
@@ -28,6 +29,7 @@ async function draw(canvas, { data, pores, maps }, theme) {
     const own = Number(canvas.dataset.crop);
     drawPicture(canvas, viewOf(pair, canvas), {
       map, labels, blend: false, onion: [], names: new Map(), cursor: null, first: null, spurious: new Set(), hovered: own,
+      numbered: new Set(pair.map(({ id }) => id)),
       pores: pores.byFrame.get(frame.index) ?? [], sideMm: null,
     }, { theme, roleOf: (pore) => (pore.id === own ? "parent" : "other") });
   } catch (problem) {

@@ -174,6 +174,14 @@ function sendOnce() {
   window.addEventListener("pageshow", () => { isSent = false; });
 }
 
+/** What went wrong comes first: a conflict, or what the server would not take. */
+function focusTrouble() {
+  const trouble = document.querySelector("[data-focus-first]") ?? document.querySelector(".verdict-panel .errorlist");
+  if (!trouble) return;
+  trouble.tabIndex = -1;
+  trouble.focus();
+}
+
 function begin() {
   if (desk.dataset.judged) Draft.forget(desk.dataset.judged);
   if (matchMedia("(max-width: 40rem)").matches) {
@@ -188,7 +196,7 @@ function begin() {
   showZoom();
   sendOnce();
   drawCrops(document, { data, pores, maps });
-  document.querySelector("[data-focus-first]")?.focus();
+  focusTrouble();
   fetchAhead(desk.dataset.ahead);
 }
 

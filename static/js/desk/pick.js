@@ -44,6 +44,7 @@ export class Picker {
     const { overlay } = this.strip;
     overlay.first = first?.id ?? null;
     overlay.cursor = null;
+    overlay.isBusy = true;
     this.name();
     this.strip.host.setAttribute("role", "application"); // keys come to us, not to a screen reader
     this.strip.host.focus({ preventScroll: true });
@@ -59,7 +60,7 @@ export class Picker {
 
   stop() {
     this.wanted = null;
-    Object.assign(this.strip.overlay, { names: new Map(), cursor: null, first: null });
+    Object.assign(this.strip.overlay, { names: new Map(), cursor: null, first: null, isBusy: false });
     this.strip.host.setAttribute("role", "group");
     this.strip.requestDraw();
   }

@@ -1,5 +1,6 @@
 /** One picture of the strip: the map, onion skin, outlines, numbers, and what a correction says of its pores. */
 
+import { prepare } from "../viewer/canvas.js";
 import { outlinesOf } from "../viewer/outlines.js";
 import { drawOutlines, drawScaleBar, nameOf, writeCased } from "../viewer/overlays.js";
 import { trackDash } from "../viewer/theme.js";
@@ -7,35 +8,6 @@ import { trackDash } from "../viewer/theme.js";
 const WIDTHS = { parent: 2, child: 2, other: 1 };
 const ONION_DASH = [1, 2];
 const SHARP_FROM = 2; // screen pixels a pixel, from which uneven pixels are no longer seen
-
-/** Give the canvas the screen's own pixels; returns its context in CSS pixels, empty. */
-export function prepare(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  const { clientWidth: width, clientHeight: height } = canvas;
-  const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
-  return { context, width, height };
-}
-
-/** Words in the place of a picture. */
-export function drawWords(canvas, words, theme) {
-  const { context, width, height } = prepare(canvas);
-  context.font = `${0.8125 * theme.rem}px system-ui, sans-serif`;
-  context.fillStyle = theme.quiet;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  const lines = [""];
-  for (const word of words.split(" ")) {
-    const longer = `${lines.at(-1)} ${word}`.trim();
-    if (context.measureText(longer).width > width - 12 && lines.at(-1)) lines.push(word);
-    else lines[lines.length - 1] = longer;
-  }
-  const leading = 1.1 * theme.rem;
-  lines.forEach((line, i) => context.fillText(line, width / 2, height / 2 + (i - (lines.length - 1) / 2) * leading));
-}
 
 /** Put a coloured map where the view says; `alpha` below 1 lays it over what is there. */
 function drawMap(context, { picture, layer }, { place, ratio, factor }, alpha = 1) {
@@ -52,7 +24,8 @@ function drawMap(context, { picture, layer }, { place, ratio, factor }, alpha = 
  * `shown`: map ({ picture, layer }), labels, pores (of the frame), onion (of the frames before, the nearest
  * first: [{ map, labels, pores }]), `blend` (their maps, not their outlines), `names` (Map of pore id to what
  * is typed to pick it; empty when nothing is picked), `cursor` and `first` (pore ids or null), `spurious`
- * (Set of ids), `hovered` (id or null), `sideMm` (null for no scale bar).
+ * (Set of ids), `hovered` (id or null), `numbered` (Set of ids, all when left out), `sideMm` (null for no
+ * scale bar).
  */
 export function drawPicture(canvas, view, shown, { theme, roleOf }) {
   const { context, width, height } = prepare(canvas);
@@ -78,7 +51,7 @@ function drawOnion(context, { labels, pores }, place, theme, alpha) {
   context.globalAlpha = 1;
 }
 
-function drawOwn(context, { labels, pores, hovered, cursor, first, names }, { place, theme, roleOf, width, height }) {
+function drawOwn(context, { labels, pores, hovered, cursor, first, names, numbered = null }, { place, theme, roleOf, width, height }) {
   const byLabel = new Map(pores.map((pore) => [pore.label, pore]));
   const outlines = outlinesOf(labels);
   drawOutlines(context, outlines, place, (label) => {
@@ -89,17 +62,26 @@ function drawOwn(context, { labels, pores, hovered, cursor, first, names }, { pl
   context.font = `600 ${0.8125 * theme.rem}px system-ui, sans-serif`;
   context.textAlign = "left";
   context.textBaseline = "bottom";
-  if (names.size) return; // the names to pick by stand in their place
-  for (const pore of pores) {
+  if (!names.size) drawNumbers(context, { outlines, pores, numbered }, { place, theme, roleOf, width, height });
+  // else the names to pick by stand in their place
+}
+
+/** The number of each track beside its outline; where there is no room for all, those of the event, then the larger. */
+function drawNumbers(context, { outlines, pores, numbered }, { place, theme, roleOf, width, height }) {
+  const rank = (pore) => (roleOf(pore) === "other" ? 0 : 1e9) + pore.area;
+  const taken = [];
+  for (const pore of [...pores].sort((a, b) => rank(b) - rank(a))) {
     const outline = outlines.get(pore.label);
-    if (!outline) continue;
-    const [x, y] = [place.x + outline.west * place.scale, place.y - outline.north * place.scale];
-    const [left, bottom] = [place.x + outline.east * place.scale, place.y - outline.south * place.scale];
-    if (x < 0 || left > width || bottom < 0 || y > height) continue; // not a part of it is in the picture
+    if (!outline || (numbered && !numbered.has(pore.id))) continue;
+    const [east, west] = [place.x + outline.east * place.scale, place.x + outline.west * place.scale];
+    const [north, south] = [place.y - outline.north * place.scale, place.y - outline.south * place.scale];
+    if (west < 0 || east > width || south < 0 || north > height) continue; // not a part of it is in the picture
     const words = nameOf(pore);
     const wide = context.measureText(words).width;
-    const inside = [Math.max(2, Math.min(width - wide - 2, x + 2)), Math.max(0.9 * theme.rem, y)];
-    writeCased(context, words, ...inside, { colour: theme.track(pore.track), casing: theme.casing });
+    const [x, y] = [Math.max(2, Math.min(width - wide - 2, west + 2)), Math.max(0.9 * theme.rem, north)];
+    if (taken.some((other) => Math.abs(x - other.x) < Math.max(wide, other.wide) && Math.abs(y - other.y) < 0.8 * theme.rem)) continue;
+    taken.push({ x, y, wide });
+    writeCased(context, words, x, y, { colour: theme.track(pore.track), casing: theme.casing });
   }
 }
 

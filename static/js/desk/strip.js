@@ -1,8 +1,9 @@
 /** The filmstrip: pictures of the frames around the event, more of them on either side, drawn when seen. */
 
+import { drawWords } from "../viewer/canvas.js";
 import { onThemeChange, readTheme } from "../viewer/theme.js";
 import { drawArrows } from "./arrows.js";
-import { drawPicture, drawWords } from "./picture.js";
+import { drawPicture } from "./picture.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MOST_ONION = 5;
@@ -13,7 +14,7 @@ export class Strip {
   /**
    * `maps`, `pores`, `view`; `markup(frame)` gives a list item for a frame that the page did not bring;
    * `onRange(first, last)` is called when other frames are shown; `overlay` (set by others) has
-   * names, cursor, first, spurious, added, removed, isBusy: what a correction puts on the pictures.
+   * names, cursor, first, spurious, added, removed, isBusy (a pore is asked for): what a correction puts on the pictures.
    */
   constructor(host, { data, maps, pores, view, markup, onRange = () => {} }) {
     Object.assign(this, { host, data, maps, pores, view, markup, onRange });
@@ -159,6 +160,7 @@ export class Strip {
     this.sheet.setAttribute("width", this.list.offsetWidth);
     this.sheet.setAttribute("height", this.list.offsetHeight);
     const { added, removed, isBusy } = this.overlay;
+    this.sheet.classList.toggle("is-behind", isBusy); // the names to pick by stand above
     drawArrows(this.sheet, { pores: this.pores, view: this.view, cells: this.cells, theme: this.theme, added, removed, all: isBusy });
   }
 

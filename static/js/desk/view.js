@@ -48,7 +48,7 @@ export class View {
   fit() {
     const { width, height } = this.size;
     const fitting = (Math.min(width, height) * this.ratio) / (2 * this.home.half + 1);
-    this.wish = Math.min(MOST, Math.max(1, Math.floor(fitting)));
+    this.wish = Math.min(MOST, Math.max(LEAST, fitting < 1 ? fitting : Math.floor(fitting)));
   }
 
   /** The pictures have another size now. */

@@ -1,5 +1,5 @@
 /**
- * Small pictures of an event: each `<canvas data-filmstrip>` shows one crop of one frame.
+ * A small picture on a canvas: one crop of one frame.
  *
  * Attributes: data-layer-url and data-labels-url (layers, see layers.js), data-row and data-col
  * (centre, on the grid of labels), data-half (half width, in its pixels), data-marks (JSON:
@@ -8,17 +8,17 @@
  * (words for a frame that has no layer). Pixels are shown at a whole multiple, north up.
  */
 
+import { drawWords, prepare } from "./canvas.js";
 import { fetchLayer } from "./layers.js";
 import { outlinesOf } from "./outlines.js";
 import { drawOutlines, drawScaleBar, writeCased } from "./overlays.js";
 import { paintLayer } from "./paint.js";
-import { onThemeChange, readTheme, trackDash } from "./theme.js";
+import { readTheme, trackDash } from "./theme.js";
 
 const FILES_KEPT = 32;
 const WIDTHS = { parent: 2, child: 2, other: 1 };
 const DEFAULT_LIMITS = [0.2, 1.2]; // enhanced intensity over the quiet Sun
 const files = new Map();
-const prepared = new WeakSet();
 
 /** One fetch for each address, however many pictures ask for it; the oldest are forgotten. */
 function fetchOnce(url) {
@@ -44,42 +44,6 @@ function readRequest(canvas) {
   };
 }
 
-/**
- * Give the canvas the screen's own pixels; returns its context in CSS pixels.
- *
- * Its size on the page is what the style sheet says, else its width and height attributes.
- */
-function prepare(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (!prepared.has(canvas) && width === canvas.width && height === canvas.height) {
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`; // without a style the new attributes below would set the size
-  }
-  prepared.add(canvas);
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return { context, width, height };
-}
-
-function drawWords(canvas, words, theme) {
-  const { context, width, height } = prepare(canvas);
-  context.font = `${0.8125 * theme.rem}px system-ui, sans-serif`;
-  context.fillStyle = theme.quiet;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  const lines = [""];
-  for (const word of words.split(" ")) {
-    const longer = `${lines.at(-1)} ${word}`.trim();
-    if (context.measureText(longer).width > width - 12 && lines.at(-1)) lines.push(word);
-    else lines[lines.length - 1] = longer;
-  }
-  const leading = 1.1 * theme.rem;
-  lines.forEach((line, i) => context.fillText(line, width / 2, height / 2 + (i - (lines.length - 1) / 2) * leading));
-}
-
 /** Whether nothing of an outline falls into the crop. */
 function isOutside(outline, { row, col, half }) {
   return outline.west < col - half || outline.east > col + half + 1
@@ -87,7 +51,7 @@ function isOutside(outline, { row, col, half }) {
 }
 
 /** Where the corner (0, 0) of the grid of labels falls in a picture, and CSS pixels for one of its pixels. */
-export function cropPlace(canvas) {
+function cropPlace(canvas) {
   const { row, col, half } = readRequest(canvas);
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = window.devicePixelRatio || 1;
@@ -145,25 +109,3 @@ export async function drawFilmFrame(canvas, theme = readTheme()) {
     canvas.setAttribute("aria-label", `${name} ${problem.message}`.trim());
   }
 }
-
-/** Draw every picture below `host` when it comes near the window, and again when the theme changes. */
-export function drawFilmstrips(host = document) {
-  const seen = new Set();
-  const watcher = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (isIntersecting && !seen.has(target)) {
-        seen.add(target);
-        drawFilmFrame(target);
-      }
-    }
-  }, { rootMargin: "400px" });
-  for (const canvas of host.querySelectorAll("canvas[data-filmstrip]")) {
-    if (!canvas.hasAttribute("role")) canvas.setAttribute("role", "img");
-    watcher.observe(canvas);
-  }
-  const again = () => seen.forEach((canvas) => drawFilmFrame(canvas));
-  onThemeChange(again);
-  window.addEventListener("resize", again);
-}
-
-drawFilmstrips();

@@ -20,6 +20,7 @@ from processing.track import link_series
 
 FIRST_S = 646_000_560  # T_REC of the first frame, seconds TAI
 PIXEL_MM = 0.182  # of the doubled grid
+CM2_PER_MM2 = 1e16  # the series has flux in G times pixels
 PARAMETERS = ChainParameters(enhance="cubic-spline")
 
 
@@ -79,6 +80,6 @@ def _feature(item: Segmentation, simulated: SimulatedTracks, k: int) -> Feature:
         segmentation=item, label=int(simulated.label[k]), row=row, col=col, lon_deg=250 + degrees * col,
         lat_deg=-12 + degrees * row, mu=0.95, area_px=area_px, area_mm2=area, area_msh=area / 3.04,
         area_projected_mm2=0.95 * area, intensity_mean=float(simulated.intensity[k]),
-        intensity_min=0.9 * float(simulated.intensity[k]), flux_mx=float(simulated.flux[k]), b_g=1500.0,
+        intensity_min=0.9 * float(simulated.intensity[k]), flux_mx=float(simulated.flux[k]) * PIXEL_MM**2 * CM2_PER_MM2, b_g=1500.0,
         bz_g=math.copysign(1400, simulated.flux[k]), major_mm=side, minor_mm=side, orientation_deg=0,
     )  # fmt: skip

@@ -16,8 +16,8 @@ def correction_problem(event: Event, correction: Any, joined: Any) -> str:
     """Why it cannot be, in one sentence; empty when it can."""
     try:
         read = Correction.from_dict(correction)
-    except ParameterError as problem:
-        return _sentence(str(problem))
+    except ParameterError as unread:
+        return _sentence(str(unread))
     if not isinstance(joined, list) or not all(type(key) is int for key in joined):
         return "Joined events are given as a list of their numbers."
     if not (read.add or read.remove or read.spurious or joined):

@@ -175,10 +175,7 @@ def _render_event(
             if mine
             else {}
         )
-        form = VerdictForm(initial={**told, "version": live["seen"]}, auto_id=False)
-    elif conflict:  # what is sent again is by what the page shows now
-        form.data = form.data.copy()
-        form.data["version"] = str(live["seen"])
+        form = VerdictForm(initial={**told, "version": live["seen"]}, event=event, auto_id=False)
     context = {
         "event": event,
         "run": run,

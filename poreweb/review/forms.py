@@ -21,7 +21,7 @@ class VerdictForm(forms.Form):
     version = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     anyway = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, event: Event | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, event: Event, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.event = event
 
@@ -31,8 +31,9 @@ class VerdictForm(forms.Form):
         if cleaned.get("choice") != Choice.CORRECT:
             return {**cleaned, "correction": {}, "joined": []}
         correction, joined = cleaned.get("correction") or {}, cleaned.get("joined") or []
-        is_read = self.event is not None and not {"correction", "joined"} & set(self.errors)
-        if is_read and (problem := correction_problem(self.event, correction, joined)):
+        if {"correction", "joined"} & set(self.errors):
+            return cleaned
+        if problem := correction_problem(self.event, correction, joined):
             self.add_error(None, problem)
         return {**cleaned, "correction": correction, "joined": joined}
 

@@ -252,7 +252,7 @@ def alternatives(run, event) -> list[Alternative]:
 def test_the_page_ranks_what_competes_with_the_event(as_alice, event, alternatives):
     page = as_alice.get(event.get_absolute_url())
     assert page.context["alternatives"] == [alternatives[1], alternatives[0]]
-    table = page.text[page.text.index('<h2 id="alternatives">') : page.text.index('<h2 id="verdict">')]
+    table = page.text[page.text.index('<h2 id="alternatives">') : page.text.index('id="history"')]
     assert re.findall(r'<td class="number">([34]\.\d+)</td>', table) == ["3.250", "4.500"]
     cells = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", table)
     for words in ("0.030", "0.25", "1.50", f"frame {event.index + 1}", "frame 11"):

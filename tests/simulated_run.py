@@ -75,11 +75,12 @@ def _feature(item: Segmentation, simulated: SimulatedTracks, k: int) -> Feature:
     area_px, row, col = int(simulated.area_px[k]), float(simulated.row[k]), float(simulated.col[k])
     area = area_px * PIXEL_MM**2
     side = 2 * math.sqrt(area / math.pi)
+    flux = float(simulated.flux[k]) * PIXEL_MM**2 * CM2_PER_MM2
     degrees = 0.015  # of one pixel of the doubled grid
     return Feature(
         segmentation=item, label=int(simulated.label[k]), row=row, col=col, lon_deg=250 + degrees * col,
         lat_deg=-12 + degrees * row, mu=0.95, area_px=area_px, area_mm2=area, area_msh=area / 3.04,
         area_projected_mm2=0.95 * area, intensity_mean=float(simulated.intensity[k]),
-        intensity_min=0.9 * float(simulated.intensity[k]), flux_mx=float(simulated.flux[k]) * PIXEL_MM**2 * CM2_PER_MM2, b_g=1500.0,
+        intensity_min=0.9 * float(simulated.intensity[k]), flux_mx=flux, b_g=1500.0,
         bz_g=math.copysign(1400, simulated.flux[k]), major_mm=side, minor_mm=side, orientation_deg=0,
     )  # fmt: skip

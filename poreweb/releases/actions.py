@@ -14,7 +14,7 @@ from poreweb.releases.lineage import QUORUM, settled_json
 from poreweb.releases.models import Publication, Release
 from poreweb.tracks.models import Run
 from poreweb.work.models import Task
-from poreweb.work.tasks import SupersededError, dispatch, must_hold
+from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import ParameterError
 
 
@@ -41,6 +41,7 @@ def _queue(publication: Publication) -> None:
     dispatch(publication)
 
 
+@transaction.atomic
 def store_publication(
     publication: Publication, *, wanted: int, begun_at: datetime, path: str, summary: dict[str, Any]
 ) -> None:
@@ -50,19 +51,16 @@ def store_publication(
     Raises
     ------
     SupersededError
-        If the attempt has lost the task; or, once the file is taken, if more has been
-        settled meanwhile, so that the task is queued again instead of being done.
+        If the attempt has lost the task.
     """
-    with transaction.atomic():
-        must_hold(publication)
-        now = Publication.objects.get(pk=publication.pk)
-        now.built, now.built_at, now.path, now.summary = wanted, begun_at, path, summary
-        now.save(update_fields=["built", "built_at", "path", "summary"])
-        is_behind = now.wanted != wanted
-        if is_behind:
-            _queue(now)
-    if is_behind:
-        raise SupersededError
+    must_hold(publication)
+    Publication.objects.filter(pk=publication.pk).update(built=wanted, built_at=begun_at, path=path, summary=summary)
+
+
+def catch_up(publication: Publication) -> None:
+    """Queue the building again if more has been settled since; within the transaction that closes the task."""
+    if publication.wanted != publication.built:
+        _queue(publication)
 
 
 @transaction.atomic
@@ -76,7 +74,8 @@ def freeze_release(run: Run, lead: User, note: str = "") -> Release:
         If the run is not done.
     """
     Patch.objects.select_for_update(no_key=True).get(pk=run.patch_id)  # so that two never take one number
-    run = Run.objects.select_for_update(no_key=True).select_related("patch__team").get(pk=run.pk)
+    Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    run = Run.objects.select_related("patch__team").get(pk=run.pk)
     if run.state != Run.State.DONE:
         raise ParameterError(f"{run} is {run.get_state_display()}; a release can be frozen when it is done")
     number = (run.patch.releases.aggregate(latest=Max("number"))["latest"] or 0) + 1

@@ -36,6 +36,12 @@ class Publication(Task):
     def __str__(self) -> str:
         return f"Published lineage of {self.run}"
 
+    def when_done(self) -> None:
+        """Not done after all when more has been settled while it was built."""
+        from poreweb.releases import actions
+
+        actions.catch_up(self)
+
 
 class ReleaseQuerySet(models.QuerySet["Release"]):
     """Questions about releases."""

@@ -44,10 +44,11 @@ def give_verdict(
     Event.DoesNotExist
         If a job has replaced the event.
     """
+    run = take_turns(event.run_id)
     lock([event.pk])
     if not anyway:
         _refuse_stale(event, reviewer, version)
-    act = begin_act(event.run, reviewer, Act.Kind.VERDICT)
+    act = begin_act(run, reviewer, Act.Kind.VERDICT)
     put_verdicts(act, [event], judged)
     Lease.objects.filter(event=event, user=reviewer).delete()
     return Verdict.objects.get(event=event, reviewer=reviewer)
@@ -70,8 +71,9 @@ def give_verdicts(
         return None
     if len({event.run_id for event in listed}) > 1:
         raise ValueError("one act is on events of one run")
+    run = take_turns(listed[0].run_id)
     lock([event.pk for event in listed])
-    act = begin_act(listed[0].run, reviewer, kind, words)
+    act = begin_act(run, reviewer, kind, words)
     put_verdicts(act, listed, judged)
     return act
 
@@ -88,18 +90,21 @@ def settle(
     StaleError, Event.DoesNotExist
         As `give_verdict`.
     """
+    run = take_turns(event.run_id)
     lock([event.pk])
     if not anyway:
         _refuse_stale(event, lead, version)
-    act = begin_act(event.run, lead, Act.Kind.SETTLE)
+    act = begin_act(run, lead, Act.Kind.SETTLE)
     put_settlement(act, event, {**judged.as_dict(), "by": lead.pk})
-    settlement_changed.send(Run, run=event.run)
+    settlement_changed.send(Run, run=run)
     return Settlement.objects.get(event=event)
 
 
 @transaction.atomic
 def settle_anew(team: Team) -> int:
     """Weigh all verdicts of a team again, after its quorum has changed; the number of events whose state changes."""
+    runs = Run.objects.select_for_update(no_key=True).filter(patch__in=team.patches.all()).order_by("pk")
+    list(runs.values_list("pk"))  # whoever acts takes his turn before or after
     at, changed = timezone.now(), []
     judged = Standing.objects.filter(event__run__patch__team=team, event__verdicts__isnull=False).distinct()
     for standing in judged.select_related("event__settlement").prefetch_related("event__verdicts"):
@@ -107,7 +112,10 @@ def settle_anew(team: Team) -> int:
         if held is not None and held.by_id is not None:
             continue  # a lead's word holds
         found = outcome([Judgement.of(verdict) for verdict in standing.event.verdicts.all()], team.quorum)
-        if (found.state, found.settled and found.settled.answer) != (standing.state, held and Judgement.of(held).answer):
+        if (found.state, found.settled and found.settled.answer) != (
+            standing.state,
+            held and Judgement.of(held).answer,
+        ):
             changed.append((standing, found))
     _settle_many(changed, at)
     for run in Run.objects.filter(pk__in={standing.event.run_id for standing, _ in changed}):
@@ -116,13 +124,15 @@ def settle_anew(team: Team) -> int:
 
 
 def _settle_many(changed: Sequence[tuple[Standing, Outcome]], at: datetime) -> None:
-    """As `weigh` for each event, in a few statements."""
+    """As `_weigh` for each event, in a few statements."""
     for standing, found in changed:
         standing.state, standing.changed_at = found.state, at
         standing.settled_at = at if found.settled else None
     Standing.objects.bulk_update([standing for standing, _ in changed], ["state", "changed_at", "settled_at"], 200)
     for start in range(0, len(changed), 500):
-        Settlement.objects.filter(event__in=[standing.event_id for standing, _ in changed[start : start + 500]]).delete()
+        Settlement.objects.filter(
+            event__in=[standing.event_id for standing, _ in changed[start : start + 500]]
+        ).delete()
     settled = ((standing.event_id, found.settled) for standing, found in changed if found.settled)
     rows = [
         Settlement(
@@ -133,12 +143,22 @@ def _settle_many(changed: Sequence[tuple[Standing, Outcome]], at: datetime) -> N
     Settlement.objects.bulk_create(rows, batch_size=500)
 
 
-# -- Parts of acts, for `steps` and `carry` as well. Call within a transaction, after `lock`. -----------------
+# -- Parts of acts, for `steps` and `carry` as well. Call within a transaction, these two first. --------------
+
+
+def take_turns(run_id: int) -> Run:
+    """
+    Let one act on a run follow the other until the transaction ends; the run and its team as they are then.
+
+    So nobody takes back from two pages what he did once, or is weighed by a quorum that holds no more.
+    """
+    Run.objects.select_for_update(no_key=True).get(pk=run_id)
+    return Run.objects.select_related("patch__team").get(pk=run_id)  # read when the wait is over
 
 
 def lock(keys: Sequence[int]) -> None:
     """
-    Lock events, in one order everywhere.
+    Lock events against jobs that replace them, in one order everywhere.
 
     Raises
     ------
@@ -176,7 +196,7 @@ def put_verdict(act: Act, event: Event, judged: Judgement | None, *, carried_fro
     else:
         values = {**judged.as_dict(), "given_at": act.at, "carried_from": carried_from}
         event.verdicts.update_or_create(reviewer=act.by, defaults=values)
-    states = weigh(event, act.at)
+    states = _weigh(act, event)
     _write_down(act, event, ReviewEntry.What.VERDICT, told(before), judged.as_dict() if judged else None, states)
 
 
@@ -187,12 +207,13 @@ def put_settlement(act: Act, event: Event, after: Told | None) -> None:
     if after is not None:
         values = {name: value for name, value in after.items() if name not in ("reason", "by")}
         Settlement.objects.create(event=event, by_id=after["by"], at=act.at, **values)
-    states = weigh(event, act.at)
+    states = _weigh(act, event)
     _write_down(act, event, ReviewEntry.What.SETTLEMENT, before, after, states)
 
 
-def weigh(event: Event, at: datetime) -> tuple[str, str]:
+def _weigh(act: Act, event: Event) -> tuple[str, str]:
     """Bring an event's standing and settlement to what its verdicts and its lead say; its state before and after."""
+    at = act.at
     standing, _ = Standing.objects.get_or_create(event=event, defaults={"changed_at": at})
     before = standing.state
     verdicts = [Judgement.of(verdict) for verdict in event.verdicts.all()]
@@ -200,7 +221,7 @@ def weigh(event: Event, at: datetime) -> tuple[str, str]:
     if by_lead is not None:
         found = Outcome(STATE_OF[by_lead.choice], Judgement.of(by_lead))
     else:
-        found = outcome(verdicts, event.run.patch.team.quorum)
+        found = outcome(verdicts, act.run.patch.team.quorum)
         _settle_by_quorum(event, found.settled, at)
     standing.state, standing.n_verdicts, standing.changed_at = found.state, len(verdicts), at
     if found.settled is None:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from poreweb.review.actions import begin_act, lock, put_settlement, put_verdict
+from poreweb.review.actions import begin_act, lock, put_settlement, put_verdict, take_turns
 from poreweb.review.comparison import CHANGED, Comparison, Fate, compare
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Act, Assignment, GoldEvent, ReviewEntry, Settlement, Standing, Verdict
@@ -163,8 +163,7 @@ def carry(source: Run, target: Run, by: User | None) -> list[Act]:
     Event.DoesNotExist
         If a job has replaced an event.
     """
-    # as it is now, with the quorum that the team has now
-    target = Run.objects.select_related("patch__team").get(pk=target.pk)
+    target = take_turns(target.pk)
     found = compare(source, target)
     lock([fate.target.pk for fate in found.fates if fate.target is not None])
     plan, at = plan_of(found), timezone.now()

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from poreweb.review.actions import begin_act, lock, put_settlement, put_verdict
+from poreweb.review.actions import begin_act, lock, put_settlement, put_verdict, take_turns
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Act, ReviewEntry
 from poreweb.review.queries import visible_entries
@@ -42,10 +42,11 @@ def undo(run: Run, user: User, *, anyway: bool = False) -> Act | None:
     ClashError
         If others have acted on its events since, and not ``anyway``.
     """
+    run = take_turns(run.pk)
     act = next_undo(run, user)
     if act is None:
         return None
-    _step(act, Act.Kind.UNDO, anyway)
+    _step(run, act, Act.Kind.UNDO, anyway)
     Act.objects.filter(pk=act.pk).update(is_undone=True)
     return act
 
@@ -60,10 +61,11 @@ def redo(run: Run, user: User, *, anyway: bool = False) -> Act | None:
     ClashError
         As `undo`.
     """
+    run = take_turns(run.pk)
     act = next_redo(run, user)
     if act is None:
         return None
-    _step(act, Act.Kind.REDO, anyway)
+    _step(run, act, Act.Kind.REDO, anyway)
     Act.objects.filter(pk=act.pk).update(is_undone=False)
     return act
 
@@ -73,20 +75,20 @@ def _steps(run: Run, user: User) -> Any:
     return Act.objects.filter(run=run, by=user, kind__in=Act.STEPS, entries__isnull=False).distinct()
 
 
-def _step(act: Act, kind: str, anyway: bool) -> None:
+def _step(run: Run, act: Act, kind: str, anyway: bool) -> None:
     """Put back what was before the act or, to do it again, after it."""
     entries = list(act.entries.select_related("event__run__patch__team"))
     lock([entry.event_id for entry in entries])
     if not anyway and (theirs := _of_others_since(act, entries)):
         raise ClashError(act, theirs)
-    step = begin_act(act.run, act.by, kind, act.words, of=act)
+    step = begin_act(run, act.by, kind, act.words, of=act)
     for entry in entries:
         then = entry.before if kind == Act.Kind.UNDO else entry.after
         if entry.what == ReviewEntry.What.SETTLEMENT:
             put_settlement(step, entry.event, then)
         else:
             put_verdict(step, entry.event, Judgement.from_dict(then) if then else None)
-    settlement_changed.send(Run, run=act.run)
+    settlement_changed.send(Run, run=run)
 
 
 def _of_others_since(act: Act, entries: Sequence[ReviewEntry]) -> list[ReviewEntry]:

@@ -133,8 +133,8 @@ def _remove_unless_judged(run: Run, keys: list[int]) -> list[Event]:
     """Delete these events but for those with a verdict or a history, which are returned."""
     stale: list[Event] = []
     for start in range(0, len(keys), CHUNK):
-        # locked, so that nobody judges one between the question and its end
-        stale += run.events.select_for_update().filter(pk__in=keys[start : start + CHUNK])
+        # locked, so that nobody judges one between the question and its end; in the order in which acts lock them
+        stale += run.events.select_for_update().filter(pk__in=sorted(keys)[start : start + CHUNK]).order_by("pk")
     judged = [event for event in stale if event.history.exists() or event.verdicts.exists()]
     _delete(Event, [event.pk for event in stale if event not in judged])
     return sorted(judged, key=lambda event: (event.index, event.pk))

@@ -28,8 +28,8 @@ class Task(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING, db_index=True)
     job_id = models.CharField(max_length=100, blank=True)
     # Counts on for ever: it tells a job that it is still the one the row waits for.
-    attempts = models.PositiveSmallIntegerField(default=0)
-    forgiven = models.PositiveSmallIntegerField("attempts before the last retry by a person", default=0)
+    attempts = models.PositiveIntegerField(default=0)
+    forgiven = models.PositiveIntegerField("attempts before the last retry by a person", default=0)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     dispatched_at = models.DateTimeField(null=True)

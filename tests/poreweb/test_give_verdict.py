@@ -173,7 +173,7 @@ def test_the_page_shows_who_and_when(as_alice, event, url):
     page = as_alice.get(event.get_absolute_url()).text
     assert f"alice, {at:%-d %b %Y, %H:%M} UTC" in page
     history = " ".join(re.sub(r"<[^>]+>", "", page[page.index('id="history"') :]).split())
-    assert f"{at:%-d %b %Y, %H:%M:%S} UTC · alice: none → accept" in history
+    assert f"{at:%-d %b %Y, %H:%M:%S} UTC · alice: none → accepted" in history
     assert "event pending → accepted" in history
     assert "“&lt;b&gt;clear&lt;/b&gt;”" in history
     assert 'value="accept" data-key="a" aria-pressed="true"' in page

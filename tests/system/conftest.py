@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,21 @@ call_command("migrate", verbosity=0)
 team, _ = Team.objects.get_or_create(name="Pores")
 add_member(team, User.objects.create_user("alice", password="{PASSWORD}"))
 """
+
+MAKE_RUN = f"""
+from django.contrib.auth.models import User
+from poreweb.people.actions import add_member
+from poreweb.people.models import Team
+from tests.simulated_run import make_run
+team = Team.objects.get(name="Pores")
+for name, role in (("bob", "reviewer"), ("lena", "lead")):
+    add_member(team, User.objects.create_user(name, password="{PASSWORD}"), role)
+make_run(team, n_frames=48)
+"""
+CHROMIUM: dict[str, Any] = {
+    "executable_path": "/usr/bin/chromium",
+    "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+}
 
 
 def free_port() -> int:
@@ -124,3 +140,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.start()
     yield site
     site.stop()
+
+
+@pytest.fixture(scope="module")
+def team_site(site: Site) -> Site:
+    """With bob, a reviewer, lena, a lead, and a finished run of a simulated series: some hundred events to judge."""
+    site.manage("shell", "-v", "0", "-c", MAKE_RUN)
+    return site

@@ -15,18 +15,8 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.system.conftest import PASSWORD, Site, wait_for
+from tests.system.conftest import CHROMIUM, PASSWORD, Site, wait_for
 
-MAKE_RUN = f"""
-from django.contrib.auth.models import User
-from poreweb.people.actions import add_member
-from poreweb.people.models import Team
-from tests.simulated_run import make_run
-team = Team.objects.get(name="Pores")
-for name, role in (("bob", "reviewer"), ("lena", "lead")):
-    add_member(team, User.objects.create_user(name, password="{PASSWORD}"), role)
-make_run(team, n_frames=48)
-"""
 TELL_RUN = """
 import json
 from poreweb.tracks.models import Run
@@ -178,12 +168,6 @@ NAME_OF = """async (id) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def team_site(site: Site) -> Site:
-    site.manage("shell", "-v", "0", "-c", MAKE_RUN)
-    return site
-
-
 @pytest.fixture
 def expected(team_site: Site) -> Expected:
     told = json.loads(team_site.manage("shell", "-v", "0", "-c", TELL_RUN))
@@ -195,10 +179,7 @@ def expected(team_site: Site) -> Expected:
 @pytest.fixture
 def people(team_site: Site) -> Iterator[Callable[[str], Reviewer]]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+        browser = playwright.chromium.launch(**CHROMIUM)
         came: dict[str, Reviewer] = {}
 
         def person(name: str) -> Reviewer:

@@ -81,6 +81,7 @@ class VerdictShape(Correcting):
     """One reviewer's verdict on one event, as it is now."""
 
     reviewer = user_name("reviewer")
+    reason = serializers.ChoiceField(Reason.choices, allow_blank=True, help_text="Empty where none was given.")
 
     class Meta:
         model = Verdict

@@ -88,7 +88,7 @@ class OneMember(Address):
 
     @operation(shapes.MembershipShape, takes=shapes.RoleIn, leads=True)
     def patch(self, request: ApiRequest, member_id: int) -> Response:
-        """Give a member another role; the last lead keeps his."""
+        """Give a member another role; the last lead stays one."""
         member = self._member(member_id)
         changed = actions.change_role(member, self.told(shapes.RoleIn)["role"])
         return Response(shapes.MembershipShape(changed).data)

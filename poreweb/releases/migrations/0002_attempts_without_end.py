@@ -1,0 +1,33 @@
+"""A count that goes on for ever outgrows a small integer where the database keeps to its size."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('releases', '0001_initial'),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name='publication',
+            name='attempts',
+            field=models.PositiveIntegerField(default=0),
+        ),
+        migrations.AlterField(
+            model_name='publication',
+            name='forgiven',
+            field=models.PositiveIntegerField(default=0, verbose_name='attempts before the last retry by a person'),
+        ),
+        migrations.AlterField(
+            model_name='release',
+            name='attempts',
+            field=models.PositiveIntegerField(default=0),
+        ),
+        migrations.AlterField(
+            model_name='release',
+            name='forgiven',
+            field=models.PositiveIntegerField(default=0, verbose_name='attempts before the last retry by a person'),
+        ),
+    ]

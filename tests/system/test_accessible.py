@@ -1,0 +1,86 @@
+"""Axe finds nothing serious on any page, light and dark; and no page scrolls sideways on a phone."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+from tests.system.conftest import CHROMIUM, PASSWORD, Site
+
+PREPARE = """
+import json
+from django.contrib.auth.models import User
+from django.utils import timezone
+from poreweb.discussion.models import Comment
+from poreweb.people.actions import invite
+from poreweb.releases.actions import freeze_release
+from poreweb.review import actions
+from poreweb.review.judgement import Judgement
+from poreweb.tracks.models import Run
+run = Run.objects.get()
+alice, bob, lena = (User.objects.get(username=name) for name in ("alice", "bob", "lena"))
+team = run.patch.team
+team.quorum = 2
+team.save()
+events = list(run.events.select_related("run__patch__team").filter(kind="merge")[:3])
+for who, said in ((alice, "accept"), (bob, "reject")):
+    for event in events[:2]:
+        actions.give_verdict(event, who, Judgement(said, note="the flux says so"))
+actions.settle(events[0], lena, Judgement("accept"))
+Comment.objects.create(patch=run.patch, author=bob, text="Look at this, @lena", event=events[1], run=run)
+freeze_release(run, lena, "for a paper")
+_, secret = invite(team, lena, role="viewer", note="a guest", days=7)
+print(json.dumps({"event": events[1].pk, "open": events[2].pk, "secret": secret, "track": run.tracks.first().number}))
+"""
+PAGES = [
+    "/", "/queue/", "/queue/?kind=gap&over=0.5", "/patches/1/", "/patches/1/viewer/", "/patches/1/releases/",
+    "/patches/1/releases/1/", "/patches/1/threads/", "/runs/1/", "/runs/1/events/", "/runs/1/lineage/",
+    "/runs/1/carry/", "/runs/1/tracks/{track}/", "/runs/1/assignments/", "/events/{event}/",
+    "/events/{open}/?frames=6", "/teams/", "/teams/1/", "/teams/1/history/", "/teams/1/agreement/", "/teams/1/gold/",
+    "/mentions/", "/uploads/new/", "/accounts/keys/", "/accounts/tokens/", "/accounts/password/",
+    "/invitations/{secret}/", "/api/docs/", "/nothing/",
+]  # fmt: skip
+GRAVE = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def known(team_site: Site) -> dict[str, str]:
+    found: dict[str, str] = json.loads(team_site.manage("shell", "-v", "0", "-c", PREPARE).splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def page(team_site: Site, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**CHROMIUM)
+        context = browser.new_context(
+            base_url=team_site.address, color_scheme=request.param, viewport={"width": 1280, "height": 900}
+        )
+        page = context.new_page()
+        page.goto("/accounts/login/")
+        assert grave(page) == []
+        page.get_by_label("Username").fill("lena")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        yield page
+        browser.close()
+
+
+def grave(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{item['id']}: {item['nodes'][0]['html'][:200]}" for item in found if item["impact"] in GRAVE]
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_nothing_serious_and_nothing_too_wide(page: Page, known: dict[str, str], address: str) -> None:
+    page.goto(address.format(**known))
+    page.wait_for_timeout(500)  # what comes after the page itself
+    assert grave(page) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.wait_for_timeout(100)
+    too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert too_wide <= 0

@@ -26,6 +26,11 @@ def get_visible(queryset: "QuerySet[AnyModel]", user: User, pk: int) -> AnyModel
     return get_object_or_404(queryset.visible_to(user), pk=pk)  # type: ignore[attr-defined]
 
 
+def whole_number(text: str) -> int | None:
+    """A key or a number as an address or a form gives it; None for what is none, or for more than a column holds."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 18 else None
+
+
 def must_write(user: User, team: Team) -> None:
     """Refuse a member who may only look."""
     if not may_write(user, team):

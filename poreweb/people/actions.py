@@ -106,15 +106,15 @@ def _unassign(member: Membership) -> None:
 
 
 @transaction.atomic
-def set_rules(team: Team, *, quorum: int, is_blind: bool) -> int:
-    """How the team settles events; returns how many have another state by the new rules."""
+def set_rules(team: Team, by: User, *, quorum: int, is_blind: bool) -> int:
+    """How ``by`` wants the team to settle events; returns how many have another state by the new rules."""
     from poreweb.review.actions import settle_anew  # reviewing builds on people, not people on reviewing
 
     held = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     has_new_quorum = held.quorum != quorum
     held.quorum, held.is_blind = quorum, is_blind
     held.save(update_fields=["quorum", "is_blind"])
-    return settle_anew(held) if has_new_quorum else 0
+    return settle_anew(held, by) if has_new_quorum else 0
 
 
 # -- Invitations -----------------------------------------------------------------------------------

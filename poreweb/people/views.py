@@ -86,7 +86,7 @@ def set_rules(request: Request, pk: int) -> HttpResponse:
     form = RulesForm(request.POST, instance=Team(pk=team.pk, name=team.name))
     if not form.is_valid():
         return _render_team(request, team, rules=form)
-    n_changed = actions.set_rules(team, **form.cleaned_data)
+    n_changed = actions.set_rules(team, request.user, **form.cleaned_data)
     by_them = f" {n_changed} event{'s' * (n_changed != 1)} changed by them." if n_changed else ""
     messages.success(request, f"The rules are saved.{by_them}")
     return redirect("people:team", team.pk)

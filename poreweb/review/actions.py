@@ -17,7 +17,9 @@ from poreweb.review.queries import visible_entries
 from poreweb.review.signals import settlement_changed
 from poreweb.tracks.models import Event, Run
 
-Told = dict[str, Any]  # `Judgement.as_dict`; of a lead's settlement also ``by``, the lead's key
+# What the history keeps: `Judgement.as_dict`, of a verdict with ``given_at`` and ``carried_from``, of a lead's
+# settlement with ``at`` and ``by`` (keys of rows; times in ISO 8601), so that a step back brings all of it back.
+Told = dict[str, Any]
 
 
 class StaleError(Exception):
@@ -101,46 +103,52 @@ def settle(
 
 
 @transaction.atomic
-def settle_anew(team: Team) -> int:
-    """Weigh all verdicts of a team again, after its quorum has changed; the number of events whose state changes."""
+def settle_anew(team: Team, by: User) -> int:
+    """Weigh a team's verdicts again, since ``by`` has changed its quorum; how many events have another state."""
     runs = Run.objects.select_for_update(no_key=True).filter(patch__in=team.patches.all()).order_by("pk")
     list(runs.values_list("pk"))  # whoever acts takes his turn before or after
-    at, changed = timezone.now(), []
+    changed = []
     judged = Standing.objects.filter(event__run__patch__team=team, event__verdicts__isnull=False).distinct()
     for standing in judged.select_related("event__settlement").prefetch_related("event__verdicts"):
         held = getattr(standing.event, "settlement", None)
         if held is not None and held.by_id is not None:
             continue  # a lead's word holds
-        found = outcome([Judgement.of(verdict) for verdict in standing.event.verdicts.all()], team.quorum)
-        if (found.state, found.settled and found.settled.answer) != (
-            standing.state,
-            held and Judgement.of(held).answer,
-        ):
+        found = _agreed(standing.event.verdicts.all(), team.quorum)
+        now = held and (Judgement.of(held).answer, held.at)
+        if (found.state, found.settled and (found.settled.answer, found.at)) != (standing.state, now):
             changed.append((standing, found))
-    _settle_many(changed, at)
     for run in Run.objects.filter(pk__in={standing.event.run_id for standing, _ in changed}):
+        act = begin_act(run, by, Act.Kind.RULES, f"{team.quorum} equal verdicts settle")
+        _settle_many(act, [(standing, found) for standing, found in changed if standing.event.run_id == run.pk])
         settlement_changed.send(Run, run=run)
     return len(changed)
 
 
-def _settle_many(changed: Sequence[tuple[Standing, Outcome]], at: datetime) -> None:
-    """As `_weigh` for each event, in a few statements."""
-    for standing, found in changed:
-        standing.state, standing.changed_at = found.state, at
-        standing.settled_at = at if found.settled else None
-    Standing.objects.bulk_update([standing for standing, _ in changed], ["state", "changed_at", "settled_at"], 200)
+def _settle_many(act: Act, changed: Sequence[tuple[Standing, Outcome]]) -> None:
+    """As `_weigh` and `_write_down` for each event, in a few statements."""
+    entries = ReviewEntry.objects.bulk_create(
+        [
+            ReviewEntry(
+                act=act, event_id=standing.event_id, what=ReviewEntry.What.RULES, state_before=standing.state,
+                state_after=found.state, stale_before=standing.stale,
+            )
+            for standing, found in changed
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    for (standing, found), entry in zip(changed, entries, strict=True):
+        standing.state, standing.changed_at, standing.version = found.state, act.at, entry.pk
+        standing.settled_at = found.at
+    columns = ["state", "changed_at", "settled_at", "version"]
+    Standing.objects.bulk_update([standing for standing, _ in changed], columns, 200)
     for start in range(0, len(changed), 500):
         Settlement.objects.filter(
             event__in=[standing.event_id for standing, _ in changed[start : start + 500]]
         ).delete()
-    settled = ((standing.event_id, found.settled) for standing, found in changed if found.settled)
-    rows = [
-        Settlement(
-            event_id=pk, choice=one.choice, correction=dict(one.correction), joined=list(one.joined), at=at, note=""
-        )
-        for pk, one in settled
+    settled = [
+        Settlement(event_id=standing.event_id, **_columns(found)) for standing, found in changed if found.settled
     ]
-    Settlement.objects.bulk_create(rows, batch_size=500)
+    Settlement.objects.bulk_create(settled, batch_size=500)
 
 
 # -- Parts of acts, for `steps` and `carry` as well. Call within a transaction, these two first. --------------
@@ -174,7 +182,7 @@ def lock(keys: Sequence[int]) -> None:
 
 def begin_act(run: Run, by: User, kind: str, words: str = "", of: Act | None = None) -> Act:
     """A new act. One that is no step back or forth ends what could be done again before it."""
-    if kind in Act.STEPS:
+    if kind in Act.STEPS and kind != Act.Kind.CARRY:  # what others bring over is no step of one's own
         Act.objects.filter(run=run, by=by, is_undone=True, is_closed=False).update(is_closed=True)
     return Act.objects.create(run=run, by=by, kind=kind, words=words[:300], of=of, at=timezone.now())
 
@@ -188,48 +196,76 @@ def put_verdicts(act: Act, events: Sequence[Event], judged: Judgement) -> None:
         settlement_changed.send(Run, run=act.run)
 
 
-def put_verdict(act: Act, event: Event, judged: Judgement | None, *, carried_from: Event | None = None) -> None:
-    """Store or, with None, take away the verdict of the act's reviewer, weigh the event, and write it down."""
-    before = event.verdicts.filter(reviewer=act.by).first()
-    if judged is None:
+def put_verdict(act: Act, event: Event, judged: Judgement, *, carried_from: Event | None = None) -> None:
+    """Store the verdict of the act's reviewer, weigh the event, and write it down."""
+    key = carried_from.pk if carried_from else None
+    restore_verdict(act, event, {**judged.as_dict(), "given_at": act.at.isoformat(), "carried_from": key})
+
+
+def restore_verdict(act: Act, event: Event, after: Told | None, *, stale: str = "") -> None:
+    """Bring the verdict of the act's reviewer to what the history tells, None for no verdict; as `put_verdict`."""
+    before = told(event.verdicts.filter(reviewer=act.by).first())
+    if after is None:
         event.verdicts.filter(reviewer=act.by).delete()
     else:
-        values = {**judged.as_dict(), "given_at": act.at, "carried_from": carried_from}
+        source = Event.objects.filter(pk=after.get("carried_from")).first()  # it may be gone
+        values = {
+            **Judgement.from_dict(after).as_dict(),
+            "given_at": _time(after.get("given_at"), act),
+            "carried_from": source,
+        }
         event.verdicts.update_or_create(reviewer=act.by, defaults=values)
     states = _weigh(act, event)
-    _write_down(act, event, ReviewEntry.What.VERDICT, told(before), judged.as_dict() if judged else None, states)
+    _write_down(act, event, ReviewEntry.What.VERDICT, before, after, states, stale)
 
 
-def put_settlement(act: Act, event: Event, after: Told | None) -> None:
+def put_settlement(act: Act, event: Event, after: Told | None, *, stale: str = "") -> None:
     """Store what a lead says (``by``) or, with None, leave it to the verdicts again; and write it down."""
+    if after is not None:
+        after = {**after, "at": _time(after.get("at"), act).isoformat()}
     before = told(Settlement.objects.filter(event=event).exclude(by=None).first())
     Settlement.objects.filter(event=event).delete()
     if after is not None:
-        values = {name: value for name, value in after.items() if name not in ("reason", "by")}
-        Settlement.objects.create(event=event, by_id=after["by"], at=act.at, **values)
+        values = Judgement.from_dict(after).as_dict()
+        del values["reason"]
+        Settlement.objects.create(event=event, by_id=after["by"], at=_time(after["at"], act), **values)
     states = _weigh(act, event)
-    _write_down(act, event, ReviewEntry.What.SETTLEMENT, before, after, states)
+    _write_down(act, event, ReviewEntry.What.SETTLEMENT, before, after, states, stale)
 
 
 def _weigh(act: Act, event: Event) -> tuple[str, str]:
     """Bring an event's standing and settlement to what its verdicts and its lead say; its state before and after."""
-    at = act.at
-    standing, _ = Standing.objects.get_or_create(event=event, defaults={"changed_at": at})
-    before = standing.state
-    verdicts = [Judgement.of(verdict) for verdict in event.verdicts.all()]
+    standing, _ = Standing.objects.get_or_create(event=event, defaults={"changed_at": act.at})
+    before, verdicts = standing.state, list(event.verdicts.all())
     by_lead = Settlement.objects.filter(event=event).exclude(by=None).first()
     if by_lead is not None:
-        found = Outcome(STATE_OF[by_lead.choice], Judgement.of(by_lead))
+        found = Outcome(STATE_OF[by_lead.choice], Judgement.of(by_lead), by_lead.at)
     else:
-        found = outcome(verdicts, act.run.patch.team.quorum)
-        _settle_by_quorum(event, found.settled, at)
-    standing.state, standing.n_verdicts, standing.changed_at = found.state, len(verdicts), at
-    if found.settled is None:
-        standing.settled_at = None
-    elif standing.settled_at is None or before != found.state:
-        standing.settled_at = at
+        found = _agreed(verdicts, act.run.patch.team.quorum)
+        if found.settled is None:
+            Settlement.objects.filter(event=event).delete()
+        else:
+            Settlement.objects.update_or_create(event=event, defaults=_columns(found))
+    standing.state, standing.n_verdicts, standing.changed_at = found.state, len(verdicts), act.at
+    standing.settled_at = found.at
     standing.save()
     return before, found.state
+
+
+def _agreed(verdicts: Iterable[Verdict], quorum: int) -> Outcome:
+    return outcome([(Judgement.of(verdict), verdict.given_at) for verdict in verdicts], quorum)
+
+
+def _columns(found: Outcome) -> dict[str, Any]:
+    """Of a settlement by enough equal verdicts."""
+    assert found.settled is not None
+    told = found.settled.as_dict()
+    return {name: told[name] for name in ("choice", "correction", "joined")} | {"by": None, "at": found.at, "note": ""}
+
+
+def _time(told: str | None, act: Act) -> datetime:
+    """A time of the history; entries from before it kept any have that of the act."""
+    return datetime.fromisoformat(told) if told else act.at
 
 
 def told(row: Verdict | Settlement | None) -> Told | None:
@@ -237,27 +273,27 @@ def told(row: Verdict | Settlement | None) -> Told | None:
     if row is None:
         return None
     values = Judgement.of(row).as_dict()
-    return {**values, "by": row.by_id} if isinstance(row, Settlement) else values
-
-
-def _settle_by_quorum(event: Event, judged: Judgement | None, at: datetime) -> None:
-    held = Settlement.objects.filter(event=event).first()
-    if judged is None:
-        if held:
-            held.delete()
-    elif held is None or Judgement.of(held).answer != judged.answer:
-        values = {"choice": judged.choice, "correction": dict(judged.correction), "joined": list(judged.joined)}
-        Settlement.objects.update_or_create(event=event, defaults={**values, "by": None, "at": at, "note": ""})
+    if isinstance(row, Settlement):
+        return {**values, "by": row.by_id, "at": row.at.isoformat()}
+    return {**values, "given_at": row.given_at.isoformat(), "carried_from": row.carried_from_id}
 
 
 def _write_down(
-    act: Act, event: Event, what: str, before: Told | None, after: Told | None, states: tuple[str, str]
+    act: Act,
+    event: Event,
+    what: str,
+    before: Told | None,
+    after: Told | None,
+    states: tuple[str, str],
+    stale: str = "",
 ) -> None:
+    """Add an entry. Somebody has looked at the event: what was carried over is no longer ``stale``, or is again."""
+    standing = Standing.objects.get(event=event)
     entry = ReviewEntry.objects.create(
-        act=act, event=event, what=what, before=before, after=after, state_before=states[0], state_after=states[1]
-    )
-    # somebody has looked at it: nothing that was carried over is stale any more
-    Standing.objects.filter(event=event).update(version=entry.pk, stale="")
+        act=act, event=event, what=what, before=before, after=after, state_before=states[0], state_after=states[1],
+        stale_before=standing.stale,
+    )  # fmt: skip
+    Standing.objects.filter(pk=standing.pk).update(version=entry.pk, stale=stale)
 
 
 def _settled(events: Sequence[Event]) -> list[tuple[int, str, str]]:

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, must_write
+from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, must_write, whole_number
 from poreweb.people.keys import keys_of
 from poreweb.review import actions, leases, steps
 from poreweb.review.desk import desk_context
@@ -48,11 +48,11 @@ def settle(request: Request, pk: int) -> HttpResponse:
     """A lead says what holds."""
     event = get_visible(_events(request), request.user, pk)
     must_lead(request.user, event.run.patch.team)
-    return _judge(request, event, actions.settle)
+    return _judge(request, event, actions.settle, settles=True)
 
 
-def _judge(request: Request, event: Event, act: Callable[..., object]) -> HttpResponse:
-    form = VerdictForm(request.POST, event=event, auto_id=False)
+def _judge(request: Request, event: Event, act: Callable[..., object], *, settles: bool = False) -> HttpResponse:
+    form = VerdictForm(request.POST, event=event, settles=settles, auto_id=False)
     if not form.is_valid():
         return _render_event(request, event, form)
     told = form.cleaned_data
@@ -102,8 +102,7 @@ def _step(request: Request, run_id: int, step: Callable[..., Act | None], done: 
         return render(request, "review/clash.html", context, status=409)
     if act is None:
         messages.info(request, f"There is nothing of yours to be {done} in this run.")
-        asked = request.POST.get("event", "")
-        event = run.events.filter(pk=int(asked)).first() if asked.isdecimal() else None
+        event = run.events.filter(pk=whole_number(request.POST.get("event", ""))).first()
         return redirect(f"{event.get_absolute_url()}{queue.query()}" if event else queue_address(queue, run))
     entries = list(act.entries.select_related("event"))
     what = act.words or f"your {act.get_kind_display()}"
@@ -146,8 +145,7 @@ def live_context(request: Request, event: Event, seen: int | None) -> dict[str, 
 
 
 def _seen(request: Request) -> int | None:
-    asked = request.GET.get("seen", "")
-    return int(asked) if asked.isdecimal() else None
+    return whole_number(request.GET.get("seen", ""))
 
 
 def queue_address(queue: Queue, run: Run) -> str:
@@ -167,6 +165,7 @@ def _render_event(
     can_write = may_write(request.user, team)
     if can_write:
         leases.hold(event, request.user)
+    hidden = is_hidden_from(event, request.user)
     mine = event.verdicts.filter(reviewer=request.user).first()
     live = live_context(request, event, None)
     if form is None:
@@ -183,10 +182,10 @@ def _render_event(
         "conflict": conflict,
         "standing": Standing.objects.filter(event=event).first(),
         "quorum": team.quorum,
-        "hidden": is_hidden_from(event, request.user),
+        "hidden": hidden,
         "verdicts": visible_verdicts(event, request.user),
         "mine": mine,
-        "settlement": Settlement.objects.filter(event=event).select_related("by").first(),
+        "settlement": None if hidden else Settlement.objects.filter(event=event).select_related("by").first(),
         "history": visible_entries(event, request.user).select_related("act__by", "act__of"),
         "can_write": can_write,
         "can_settle": may_lead(request.user, team),

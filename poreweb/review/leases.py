@@ -1,9 +1,11 @@
 """Who has an event open. A lease is kept by asking for it again, and ends by itself."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -21,7 +23,8 @@ def hold(event: Event, user: User) -> None:
     lease = Lease.objects.filter(event=event, user=user).first()
     if lease is None or lease.expires_at < now:
         Lease.objects.filter(user=user, expires_at__lt=now).delete()
-        Lease.objects.update_or_create(event=event, user=user, defaults={"since": now, "expires_at": now + LEASE})
+        with suppress(IntegrityError):  # a job has replaced the event since it was read: nobody holds it any more
+            Lease.objects.update_or_create(event=event, user=user, defaults={"since": now, "expires_at": now + LEASE})
     elif lease.expires_at - LEASE + RENEW_AFTER < now:
         Lease.objects.filter(pk=lease.pk).update(expires_at=now + LEASE)
 

@@ -60,7 +60,7 @@ class Standing(models.Model):
     event = models.OneToOneField(Event, on_delete=models.CASCADE, related_name="standing")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     n_verdicts = models.PositiveSmallIntegerField(default=0)
-    # counts what others may see: verdicts that come and go, settlements
+    # key of the newest entry of its history; 0 for none
     version = models.PositiveIntegerField(default=0)
     settled_at = models.DateTimeField(null=True)
     # why what was carried over from another run should be looked at again
@@ -103,7 +103,7 @@ class Settlement(Judged):
     at = models.DateTimeField()
 
     class Meta:
-        ordering = ["at", "pk"]
+        ordering = ["at", "event"]  # of two on one link the later one holds
 
     def __str__(self) -> str:
         return f"{self.event_id}: {self.get_choice_display()}"
@@ -120,6 +120,7 @@ class Act(models.Model):
         TRACK = "track", "verdict on a track"
         SETTLE = "settle", "settlement"
         CARRY = "carry", "carried over"
+        RULES = "rules", "other rules"
         UNDO = "undo", "undo"
         REDO = "redo", "redo"
 
@@ -153,15 +154,17 @@ class ReviewEntry(models.Model):
 
         VERDICT = "verdict", "verdict"
         SETTLEMENT = "settlement", "settlement"
+        RULES = "rules", "rules"
 
     act = models.ForeignKey(Act, on_delete=models.CASCADE, related_name="entries")
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="history")
     what = models.CharField(max_length=10, choices=What.choices, default=What.VERDICT)
-    # None, or choice, reason, note, correction and joined as the verdict or settlement has them
+    # None, or what the verdict or settlement says, with its time and where it was carried from
     before: Any = models.JSONField(null=True)
     after: Any = models.JSONField(null=True)
     state_before = models.CharField(max_length=10, choices=Standing.State.choices, default=Standing.State.PENDING)
     state_after = models.CharField(max_length=10, choices=Standing.State.choices, default=Standing.State.PENDING)
+    stale_before = models.TextField(blank=True)
 
     class Meta:
         ordering = ["pk"]

@@ -33,11 +33,15 @@ def with_state(events: "QuerySet[Event]", viewer: User | None = None) -> Any:
     state = Coalesce(F("standing__state"), Value(PENDING))
     hidden = hidden_from(viewer) if viewer else None
     newest = Verdict.objects.filter(event=OuterRef("pk")).order_by("-given_at", "-pk")
+    newest = newest.annotate(name=F("reviewer__username"))
+    agreeing = newest.filter(choice=OuterRef("settlement__choice"))
     known: dict[str, Any] = {
         "state": state,
         "n_verdicts": Coalesce(F("standing__n_verdicts"), Value(0)),
-        "judged_by": Subquery(newest.annotate(name=F("reviewer__username")).values("name")[:1]),
-        "judged_at": Subquery(newest.values("given_at")[:1]),
+        "judged_by": Coalesce(
+            F("settlement__by__username"), Subquery(agreeing.values("name")[:1]), Subquery(newest.values("name")[:1])
+        ),
+        "judged_at": Coalesce(F("settlement__at"), Subquery(newest.values("given_at")[:1])),
         "is_hidden": Value(False),
     }
     if hidden is not None:
@@ -81,12 +85,21 @@ def visible_verdicts(event: Event, viewer: User) -> "QuerySet[Verdict]":
 
 
 def waits_for(viewer: User) -> Q:
-    """The events that want this member's judgement: open ones without it and, for a lead, what is not agreed on."""
-    own = Exists(Verdict.objects.filter(event=OuterRef("pk"), reviewer=viewer))
-    is_pending = Q(standing=None) | Q(standing__state=PENDING)
+    """
+    The events that want this member's judgement: open ones without it and, for a lead, what is disputed.
+
+    Who does not know yet that an event is disputed, in a blind team, is asked as if it were not.
+    """
+    is_asked = Q(standing=None) | Q(standing__state__in=(PENDING, State.UNSURE))
+    is_asked |= Q(standing__state=State.DISPUTED, run__patch__team__is_blind=True)
     led = Team.objects.led_by(viewer)
-    blind = Q(run__patch__team__is_blind=True, standing__state=State.UNSURE)
-    return (is_pending | blind) & ~Q(own) | Q(standing__state=State.DISPUTED, run__patch__team__in=led)
+    return is_asked & ~judged_by(viewer) | Q(standing__state=State.DISPUTED, run__patch__team__in=led)
+
+
+def judged_by(viewer: User) -> Q:
+    """The events that this member has a verdict on."""
+    own: Any = Exists(Verdict.objects.filter(event=OuterRef("pk"), reviewer=viewer))
+    return Q(own)
 
 
 def asked_about(limit: float = DOUBTFUL_BELOW) -> Q:

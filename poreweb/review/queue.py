@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 
+from poreweb.http import whole_number
 from poreweb.review.leases import held_by_others
 from poreweb.review.models import Assignment
 from poreweb.review.queries import DOUBTFUL_BELOW, PENDING, STATES, asked_about, waits_for, with_state
@@ -73,7 +74,7 @@ class Queue:
         asked: dict[str, Any] = {name: query[name] for name, known in among.items() if query.get(name) in known}
         asked |= {name: _number(query.get(name, ""), low, high) for name, (*_, low, high) in BOUNDS.items()}
         asked |= {name: _whole(query.get(name, "")) for name in ("frame", "patch", "run")}
-        return cls(**asked, who=query.get("who", "")[:150])
+        return cls(**asked, who=query.get("who", "").replace("\0", "")[:150])
 
     def but(self, **changes: Any) -> "Queue":
         """The same with something else asked for."""
@@ -105,7 +106,9 @@ class Queue:
         """The events of its scope, of any kind and state: those of ``run``, or of all that the reader may see."""
         if run is not None and self.scope != ALL:
             return run.events.all()
-        newest = Run.objects.filter(patch=OuterRef("patch"), state=Run.State.DONE).order_by("-pk")
+        # one that frames are being added to is tracked as far as it was
+        is_tracked = Q(state=Run.State.DONE) | ~Q(extensions=[])
+        newest = Run.objects.filter(is_tracked, patch=OuterRef("patch")).order_by("-pk")
         runs = Run.objects.visible_to(reader)
         runs = runs.filter(pk=self.run) if self.run else runs.filter(pk=Subquery(newest.values("pk")[:1]))
         return Event.objects.filter(run__in=runs.filter(patch=self.patch) if self.patch else runs)
@@ -211,7 +214,8 @@ def _number(text: str, low: float, high: float) -> float | None:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() and 0 < int(text) < 2**31 else None
+    value = whole_number(text)
+    return value if value is not None and 0 < value < 2**31 else None
 
 
 def _are(n: int) -> str:

@@ -10,11 +10,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from poreweb.http import Request, get_visible, may_lead, may_write, must_write
+from poreweb.http import Request, get_visible, may_lead, may_write, must_write, whole_number
 from poreweb.review import actions, progress, strip
+from poreweb.review.forms import NoteForm
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Choice
-from poreweb.review.queries import STATES, events_to_review, waits_for, with_state
+from poreweb.review.queries import STATES, events_to_review, judged_by, waits_for, with_state
 from poreweb.review.queue import ALL, ME, NOBODY, ORDERS, Queue
 from poreweb.tracks.models import Event, Run
 from processing.errors import FitsError, FrameError
@@ -22,6 +23,7 @@ from processing.lineage import EVENT_KINDS
 from processing.timekeys import format_t_rec
 
 PER_PAGE = 50
+MOST_AT_ONCE = 500  # two seconds during which nobody else can write
 KEPT_A_DAY = {"Cache-Control": "private, max-age=86400"}
 
 
@@ -77,8 +79,13 @@ def _n_waiting(request: Request, listed: Any, run: Run | None) -> int:
     """How many of a run's listed events the reader may judge at once."""
     if run is None or not may_write(request.user, run.patch.team):
         return 0
-    n: int = listed.filter(waits_for(request.user)).count()
+    n: int = _unjudged(request, listed).count()
     return n
+
+
+def _unjudged(request: Request, events: Any) -> Any:
+    """Those that wait for the reader's first word; a lead's own verdict on what is disputed is not overwritten."""
+    return events.filter(waits_for(request.user)).exclude(judged_by(request.user))
 
 
 def _times(events: Any) -> dict[int, str]:
@@ -135,16 +142,27 @@ def judge_all(request: Request, run_id: int) -> HttpResponse:
     queue = Queue.of(request.GET).but(scope="")
     back = f"{reverse('review:events', args=[run.pk])}{queue.query()}"
     choice, expected = request.POST.get("choice", ""), request.POST.get("n", "")
-    waiting = list(queue.events(request.user, run).filter(waits_for(request.user)).select_related("run__patch__team"))
+    waiting = list(_unjudged(request, queue.events(request.user, run)).select_related("run__patch__team"))
+    form = NoteForm(request.POST)
     if choice not in (Choice.ACCEPT, Choice.REJECT, Choice.UNSURE):
         messages.error(request, f"{choice or 'Nothing'} is not a verdict that many events can have at once.")
+    elif not form.is_valid():
+        messages.error(request, f"Nothing was judged: the note {form.errors['note'][0]}")
+    elif len(waiting) > MOST_AT_ONCE:
+        messages.error(
+            request, f"Nothing was judged: at most {MOST_AT_ONCE} events can be at once, not {len(waiting)}."
+        )
     elif expected != str(len(waiting)):
         messages.error(request, f"Nothing was judged: {len(waiting)} events wait here now, not {expected or 'none'}.")
     else:
         words = f"{Choice(choice).label} {len(waiting)} events{_in_words(queue)}"
-        judged = Judgement(choice, note=request.POST.get("note", "")[:2000])
-        actions.give_verdicts(waiting, request.user, judged, words=words)
-        messages.success(request, f"{words[0].upper()}{words[1:]}; undo takes all of them back.")
+        judged = Judgement(choice, note=form.cleaned_data["note"])
+        try:
+            actions.give_verdicts(waiting, request.user, judged, words=words)
+        except Event.DoesNotExist:
+            messages.error(request, "Nothing was judged: frames are being added, and an event has just gone.")
+        else:
+            messages.success(request, f"{words[0].upper()}{words[1:]}; undo takes all of them back.")
     return redirect(back)
 
 
@@ -165,9 +183,9 @@ def strip_image(request: Request, pk: int) -> HttpResponse:
 
 def last_judged(request: Request) -> Event | None:
     """The event that the address says was judged just before, with its state."""
-    asked = request.GET.get("judged", "")
-    if not asked.isdecimal():
+    asked = whole_number(request.GET.get("judged", ""))
+    if asked is None:
         return None
     events = with_state(Event.objects.visible_to(request.user), request.user)
-    event: Event | None = events.filter(pk=int(asked), verdicts__reviewer=request.user).first()
+    event: Event | None = events.filter(pk=asked, verdicts__reviewer=request.user).first()
     return event

@@ -5,20 +5,24 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Max
 
-from poreweb.review.actions import begin_act, lock, put_settlement, put_verdict, take_turns
-from poreweb.review.judgement import Judgement
+from poreweb.review.actions import begin_act, lock, put_settlement, restore_verdict, take_turns
 from poreweb.review.models import Act, ReviewEntry
-from poreweb.review.queries import visible_entries
+from poreweb.review.queries import hidden_from
 from poreweb.review.signals import settlement_changed
-from poreweb.tracks.models import Run
+from poreweb.tracks.models import Event, Run
 
 
 class ClashError(Exception):
-    """Others have acted on the same events since; ``entries`` are what they did."""
+    """
+    Others have acted on the same events since, or it was they who carried the act over from another run.
+
+    ``entries`` are what they did since.
+    """
 
     def __init__(self, act: Act, entries: Sequence[ReviewEntry]) -> None:
-        super().__init__(f"others have acted since on what {act} was on")
+        super().__init__(f"others have acted on what {act} was on")
         self.act, self.entries = act, entries
 
 
@@ -79,23 +83,24 @@ def _step(run: Run, act: Act, kind: str, anyway: bool) -> None:
     """Put back what was before the act or, to do it again, after it."""
     entries = list(act.entries.select_related("event__run__patch__team"))
     lock([entry.event_id for entry in entries])
-    if not anyway and (theirs := _of_others_since(act, entries)):
+    theirs = [] if anyway else _of_others_since(act, entries)
+    if theirs or (act.kind == Act.Kind.CARRY and not anyway):
         raise ClashError(act, theirs)
     step = begin_act(run, act.by, kind, act.words, of=act)
     for entry in entries:
-        then = entry.before if kind == Act.Kind.UNDO else entry.after
-        if entry.what == ReviewEntry.What.SETTLEMENT:
-            put_settlement(step, entry.event, then)
-        else:
-            put_verdict(step, entry.event, Judgement.from_dict(then) if then else None)
+        is_undo = kind == Act.Kind.UNDO
+        put = put_settlement if entry.what == ReviewEntry.What.SETTLEMENT else restore_verdict
+        then, stale = (entry.before, entry.stale_before) if is_undo else (entry.after, "")
+        put(step, entry.event, then, stale=stale)
     settlement_changed.send(Run, run=run)
 
 
 def _of_others_since(act: Act, entries: Sequence[ReviewEntry]) -> list[ReviewEntry]:
     """What others have done on these events since the user last acted on each."""
-    found: list[ReviewEntry] = []
-    for entry in entries:
-        mine = entry.event.history.filter(act__by=act.by).order_by("-pk").values_list("pk", flat=True)[0]
-        others = visible_entries(entry.event, act.by).filter(pk__gt=mine).exclude(act__by=act.by)
-        found += others.select_related("act__by", "event")
-    return found
+    events = [entry.event_id for entry in entries]
+    hidden = hidden_from(act.by)
+    unseen = set(Event.objects.filter(hidden, pk__in=events).values_list("pk", flat=True)) if hidden else set()
+    of_them = ReviewEntry.objects.filter(event__in=events)
+    mine = dict(of_them.filter(act__by=act.by).order_by().values_list("event").annotate(last=Max("pk")))
+    others = of_them.exclude(act__by=act.by).exclude(event__in=unseen).select_related("act__by", "event")
+    return [entry for entry in others if entry.pk > mine[entry.event_id]]

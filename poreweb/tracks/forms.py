@@ -183,6 +183,8 @@ def described(parameters: dict[str, Any], parent: dict[str, Any] | None) -> list
     ``is_used`` is False where another parameter's choice makes it of no account.
     """
     default = DEFAULTS.as_dict()
+    names = dict.fromkeys((*LABELS, *parameters))  # PostgreSQL keeps no order of its own
+    told = {name: parameters[name] for name in names if name in parameters}
     return [
         {
             "label": LABELS.get(name, name),
@@ -192,7 +194,7 @@ def described(parameters: dict[str, Any], parent: dict[str, Any] | None) -> list
             "parent": _value_words(name, parent[name]) if parent and parent.get(name, value) != value else None,
             "is_used": _is_used(name, parameters),
         }
-        for name, value in parameters.items()
+        for name, value in told.items()
     ]
 
 

@@ -77,6 +77,59 @@ def test_a_track_that_is_no_pore(as_alice, event):
     assert set(settled.correction["spurious"]) == set(track.features.values_list("pk", flat=True))
 
 
+def test_two_tracks_with_one_first_event_are_both_no_pores(as_alice, event):
+    tracks = [feature.track for feature in event.parents.all()]
+    assert len(tracks) == 2
+    for track in tracks:
+        Event.objects.filter(parents__track=track).exclude(pk=event.pk).delete()
+        as_alice.post(reverse("review:judge-track", args=[event.run_id, track.number]), {"choice": "spurious"})
+    pores = {pk for track in tracks for pk in track.features.values_list("pk", flat=True)}
+    assert set(Settlement.objects.get().correction["spurious"]) == pores
+
+
+def test_one_s_own_word_on_the_first_event_is_not_overwritten(as_alice, event):
+    track = event.parents.first().track
+    Event.objects.filter(parents__track=track).exclude(pk=event.pk).delete()
+    as_alice.post(reverse("review:give-verdict", args=[event.pk]), {"choice": "accept"})
+    url = reverse("review:judge-track", args=[event.run_id, track.number])
+    assert "You have accepted its first event" in as_alice.post(url, {"choice": "spurious"}, follow=True).text
+    assert Verdict.objects.get().choice == "accept"
+
+
+def test_a_lead_s_own_verdict_on_what_is_disputed_stays(sign_in, event, url):
+    sign_in("alice").post(reverse("review:give-verdict", args=[event.pk]), {"choice": "accept"})
+    sign_in("lena").post(reverse("review:give-verdict", args=[event.pk]), {"choice": "reject"})
+    sign_in("lena").post(f"{url}?kind=merge", {"choice": "accept", "n": 1})
+    assert event.verdicts.get(reviewer__username="lena").choice == "reject"
+
+
+def test_too_many_at_once_are_refused(as_alice, run, url, monkeypatch):
+    monkeypatch.setattr("poreweb.review.queue_pages.MOST_AT_ONCE", 2)
+    response = as_alice.post(url, {"choice": "accept", "n": 3}, follow=True)
+    assert "at most 2 events can be at once, not 3." in response.text
+    assert not Verdict.objects.exists()
+
+
+def test_an_event_that_goes_meanwhile_is_said(as_alice, event, url, monkeypatch):
+    def gone(*_) -> None:
+        raise Event.DoesNotExist
+
+    monkeypatch.setattr("poreweb.review.actions.lock", gone)
+    track = event.parents.first().track
+    for address, form in (
+        (url, {"choice": "accept", "n": 3}),
+        (reverse("review:judge-track", args=[event.run_id, track.number]), {"choice": "accept"}),
+    ):
+        assert "an event has just gone" in as_alice.post(address, form, follow=True).text
+
+
+@pytest.mark.parametrize("note", ["a\0b", "x" * 3000])
+def test_a_note_that_cannot_be_kept_is_refused(as_alice, url, note):
+    response = as_alice.post(url, {"choice": "accept", "n": 3, "note": note}, follow=True)
+    assert "Nothing was judged: the note" in response.text
+    assert not Verdict.objects.exists()
+
+
 def test_an_unknown_track_is_not_found(as_alice, run):
     assert as_alice.get(reverse("review:track", args=[run.pk, 999])).status_code == 404
 

@@ -1,5 +1,7 @@
 """When verdicts settle an event: the rule alone."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from poreweb.review.consensus import outcome
 from poreweb.review.judgement import Judgement
 
+FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 CUT = Judgement("correct", correction={"add": [], "remove": [[1, 2]], "spurious": []})
 CUT_TOO = Judgement("correct", "motion", "the same", {"remove": [[1, 2]]})
 DRAWN = Judgement("correct", correction={"add": [[1, 3]]})
@@ -18,6 +21,10 @@ OF_WORD = {
     "C": CUT_TOO,
     "d": DRAWN,
 }
+
+
+def at_times(judgements) -> list[tuple[Judgement, datetime]]:
+    return [(judgement, FIRST + timedelta(minutes=k)) for k, judgement in enumerate(judgements)]
 
 
 @pytest.mark.parametrize(
@@ -45,12 +52,20 @@ OF_WORD = {
     ],
 )
 def test_the_rule(said, quorum, state, settled):
-    found = outcome([OF_WORD[word] for word in said], quorum)
+    found = outcome(at_times(OF_WORD[word] for word in said), quorum)
     assert found.state == state
     assert (found.settled and found.settled.answer) == (OF_WORD[settled].answer if settled else None)
 
 
-judgements = st.lists(st.sampled_from(list(OF_WORD.values())), max_size=9)
+judgements = st.lists(st.sampled_from(list(OF_WORD.values())), max_size=9).map(at_times)
+
+
+@pytest.mark.parametrize(
+    ("said", "quorum", "minute"), [("ra", 1, None), ("rrr", 1, 0), ("rara", 2, None), ("arr", 2, 2), ("rarr", 3, 3)]
+)
+def test_it_is_settled_since_enough_had_said_so(said, quorum, minute):
+    at = outcome(at_times(OF_WORD[word] for word in said), quorum).at
+    assert at == (None if minute is None else FIRST + timedelta(minutes=minute))
 
 
 @given(judgements, st.integers(1, 5), st.randoms())
@@ -68,7 +83,8 @@ def test_the_order_does_not_matter(given_, quorum, random):
 @given(judgements, st.integers(1, 5))
 def test_what_is_settled_has_been_said_often_enough_and_nothing_else_has(given_, quorum):
     found = outcome(given_, quorum)
-    counts = {j.answer: sum(o.answer == j.answer for o in given_) for j in given_ if j.choice != "unsure"}
+    said = [judgement for judgement, _ in given_]
+    counts = {j.answer: sum(o.answer == j.answer for o in said) for j in said if j.choice != "unsure"}
     agreed = [answer for answer, n in counts.items() if n >= quorum]
     assert (found.settled is not None) == (len(agreed) == 1)
     assert (found.state == "pending") == (len(given_) < quorum)

@@ -285,8 +285,8 @@ def test_of_an_act_on_many_events_a_few_are_listed(as_alice, run, team, alice, m
     assert f"and {run.events.count() - 2} more</li>" in page
 
 
-def test_a_blind_team_tells_no_reviewer_what_others_say(as_alice, sign_in, run, event, team, alice, bob):
-    actions.set_rules(team, quorum=2, is_blind=True)
+def test_a_blind_team_tells_no_reviewer_what_others_say(as_alice, sign_in, run, event, team, alice, bob, lena):
+    actions.set_rules(team, lena, quorum=2, is_blind=True)
     other = run.events.exclude(pk=event.pk).first()
     for each in (event, other):
         each.refresh_from_db()

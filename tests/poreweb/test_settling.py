@@ -4,10 +4,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
+from poreweb.people.actions import set_rules
 from poreweb.people.models import Team
 from poreweb.review import actions
 from poreweb.review.judgement import Judgement
-from poreweb.review.models import Settlement, Standing, Verdict
+from poreweb.review.models import Act, Settlement, Standing, Verdict
 from poreweb.review.queries import waits_for, with_state
 from poreweb.review.settlements import settled_judgements
 from poreweb.review.signals import settlement_changed
@@ -88,16 +89,57 @@ def test_disagreement_waits_for_a_lead_who_settles_it(event, say, sign_in, quoru
     assert [judged.choice for judged in settled_judgements(run)] == ["reject"]
 
 
-def test_another_quorum_weighs_everything_anew(event, say, team, quorum_of_two, changed):
+def test_another_quorum_weighs_everything_anew(event, say, team, lena, quorum_of_two, changed):
     say("alice", REJECT)
     Team.objects.filter(pk=team.pk).update(quorum=1)
-    assert actions.settle_anew(Team.objects.get(pk=team.pk)) == 1
+    assert actions.settle_anew(Team.objects.get(pk=team.pk), lena) == 1
     assert (state_of(event), changed) == ("rejected", [event.run_id])
     Team.objects.filter(pk=team.pk).update(quorum=3)
-    assert actions.settle_anew(Team.objects.get(pk=team.pk)) == 1
+    assert actions.settle_anew(Team.objects.get(pk=team.pk), lena) == 1
     assert state_of(event) == "pending"
     assert not Settlement.objects.exists()
-    assert actions.settle_anew(Team.objects.get(pk=team.pk)) == 0
+    assert actions.settle_anew(Team.objects.get(pk=team.pk), lena) == 0
+
+
+def test_a_change_of_the_quorum_is_told_and_keeps_the_order(run, event, alice, bob, lena, team):
+    gap = run.events.filter(kind="gap").first()
+    for judged in (event, gap):
+        for user in (alice, bob):
+            actions.give_verdict(judged, user, ACCEPT)
+    before = list(Settlement.objects.values_list("event", "at"))
+    set_rules(team, lena, quorum=2, is_blind=False)
+    assert [pk for pk, _ in Settlement.objects.values_list("event", "at")] == [pk for pk, _ in before]
+    set_rules(team, lena, quorum=1, is_blind=False)
+    assert list(Settlement.objects.values_list("event", "at")) == before
+    told = list(Act.objects.filter(kind="rules").values_list("by__username", "words"))
+    assert told == [("lena", "2 equal verdicts settle"), ("lena", "1 equal verdicts settle")]
+    assert Standing.objects.get(event=event).version == event.history.last().pk
+
+
+def test_a_verdict_is_weighed_by_the_quorum_of_now(event, say, team, lena, alice):
+    old = Event.objects.select_related("run__patch__team").get(pk=event.pk)
+    set_rules(team, lena, quorum=2, is_blind=False)
+    actions.give_verdict(old, alice, ACCEPT)
+    assert state_of(event) == "pending"
+
+
+def test_an_unsure_event_waits_for_the_others(run, event, say, alice, bob, lena):
+    say("alice", UNSURE)
+    assert event not in run.events.filter(waits_for(alice))
+    assert all(event in run.events.filter(waits_for(user)) for user in (bob, lena))
+
+
+def test_who_settled_it_is_named(event, say, lena):
+    say("alice", ACCEPT)
+    say("bob", REJECT)
+    actions.settle(event, lena, ACCEPT)
+    assert with_state(Event.objects.filter(pk=event.pk)).get().judged_by == "lena"
+
+
+def test_a_settlement_is_never_unsure(event, sign_in):
+    response = sign_in("lena").post(reverse("review:settle", args=[event.pk]), {"choice": "unsure"})
+    assert "A settlement says what holds; unsure is a verdict." in response.text
+    assert not Settlement.objects.exists()
 
 
 # -- Blindness -------------------------------------------------------------------------------------
@@ -128,6 +170,14 @@ def test_a_state_that_tells_is_hidden_as_well(event, say, run, sign_in, blind_te
     assert "disputed</span>" not in sign_in("bob").get(event.get_absolute_url()).text
     say("bob", ACCEPT)
     assert state_of(event, "visitor") == "accepted"  # settled: nobody's judgement is wanted any more
+
+
+def test_nobody_can_tell_a_hidden_dispute_by_what_waits(event, say, run, bob, sign_in, blind_team):
+    say("alice", ACCEPT)
+    say("lena", REJECT)
+    client = sign_in("bob")
+    for query in ("?state=pending", "?wait=me"):
+        assert event in client.get(f"/runs/{run.pk}/events/{query}").context["page"].object_list
 
 
 def test_a_lead_sees_what_he_is_to_settle(event, say, blind_team):
@@ -213,6 +263,9 @@ def test_a_correction_is_stored_and_settles(event, sign_in, run):
         ('{"add": [[1, 99999999]]}', "There is no feature 99999999 in this run."),
         ('{"add": [[1, 1]]}', "."),
         ('{"nonsense": []}', "has add, remove and spurious"),
+        ("[" * 15_000, "Enter a valid JSON."),
+        ("9" * 5_000, "Enter a valid JSON."),
+        ("[" + "1," * 20_000, "at most 20000 are read"),
     ],
 )
 def test_an_impossible_correction_is_a_sentence_and_stores_nothing(event, as_alice, sent, words):
@@ -226,7 +279,25 @@ def test_an_impossible_correction_is_a_sentence_and_stores_nothing(event, as_ali
 
 def test_only_events_of_the_same_run_are_joined(event, as_alice, run):
     url = reverse("review:give-verdict", args=[event.pk])
-    for joined in (f"[{event.pk}]", "[99999999]", '["x"]', "{}"):
+    for joined in (f"[{event.pk}]", "[99999999]", '["x"]', "{}", f"[{2**70}]", f"{list(range(1, 30))}"):
         response = as_alice.post(url, {"choice": "correct", "joined": joined})
         assert response.status_code == 200, joined
     assert not Verdict.objects.exists()
+
+
+def test_a_link_skips_no_more_than_the_tracking_may(event, as_alice, run):
+    first = run.segmentations.get(index=0).features.first()
+    last = run.segmentations.get(index=10).features.first()
+    sent = f'{{"add": [[{first.pk}, {last.pk}]]}}'
+    url = reverse("review:give-verdict", args=[event.pk])
+    response = as_alice.post(url, {"choice": "correct", "correction": sent})
+    assert "A link may skip 4 frames in this run, and this one skips 9." in response.text
+    assert not Verdict.objects.exists()
+
+
+def test_equal_corrections_agree_however_they_are_written(event, sign_in, quorum_of_two):
+    pair = [event.parents.first().pk, event.children.get().pk]
+    url = reverse("review:give-verdict", args=[event.pk])
+    for name, sent in (("alice", f'{{"remove": [{pair}, {pair}]}}'), ("bob", f'{{"remove": [{pair}], "add": []}}')):
+        sign_in(name).post(url, {"choice": "correct", "correction": sent})
+    assert state_of(event) == "corrected"

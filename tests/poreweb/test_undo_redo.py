@@ -6,9 +6,10 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from poreweb.releases.lineage import published_of
 from poreweb.review import actions, steps
 from poreweb.review.judgement import Judgement
-from poreweb.review.models import Act, ReviewEntry, Settlement, Verdict
+from poreweb.review.models import Act, ReviewEntry, Settlement, Standing, Verdict
 from poreweb.tracks.models import Event
 
 OF = {word: Judgement(word, note=f"said {word}") for word in ("accept", "reject", "unsure")}
@@ -17,6 +18,13 @@ OF = {word: Judgement(word, note=f"said {word}") for word in ("accept", "reject"
 @pytest.fixture
 def events(run):
     return list(run.events.select_related("run__patch__team").order_by("pk"))
+
+
+def forget_everything() -> None:
+    for model in (Verdict, ReviewEntry, Settlement, Standing):
+        model.objects.all().delete()
+    Act.objects.update(of=None)
+    Act.objects.all().delete()
 
 
 def verdicts(user: User) -> dict[int, tuple[str, str]]:
@@ -29,10 +37,7 @@ def verdicts(user: User) -> dict[int, tuple[str, str]]:
     walk=st.lists(st.sampled_from(["undo", "redo"]), max_size=12),
 )
 def test_back_and_forth_goes_through_every_state(run, events, alice, acts, walk):
-    Verdict.objects.all().delete()
-    ReviewEntry.objects.all().delete()
-    Act.objects.update(of=None)
-    Act.objects.all().delete()
+    forget_everything()
     states = [verdicts(alice)]
     for place, word in acts:
         actions.give_verdict(events[place % len(events)], alice, OF[word])
@@ -44,6 +49,53 @@ def test_back_and_forth_goes_through_every_state(run, events, alice, acts, walk)
         assert (done is not None) == (0 <= there <= len(acts))
         here = there if done else here
         assert verdicts(alice) == states[here]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    acts=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["accept", "reject", "cut", "unsure"])), max_size=5),
+    n_back=st.integers(1, 5),
+)
+def test_a_step_back_brings_the_lineage_back(run, events, alice, lena, acts, n_back):
+    """Also where settlements speak of the same links, and the later one holds; verdicts and settlements alike."""
+    forget_everything()
+    seen = [published(run)]
+    for place, word in acts:
+        event = events[place % len(events)]
+        link = run.links.filter(later__in=event.children.all()).order_by("cost").first()
+        cut = Judgement("correct", correction={"add": [], "remove": [[link.earlier_id, link.later_id]], "spurious": []})
+        actions.give_verdict(event, alice, cut if word == "cut" else OF[word])
+        seen.append(published(run))
+    for _ in range(min(n_back, len(acts))):
+        steps.undo(run, alice)
+    assert published(run) == seen[len(acts) - min(n_back, len(acts))]
+    while steps.redo(run, alice):
+        pass
+    assert published(run) == seen[-1]
+
+
+def published(run) -> tuple:
+    found = published_of(run)
+    return sorted(track.ids for track in found.lineage.tracks), found.conflicts
+
+
+def test_a_lead_s_earlier_word_keeps_its_place_in_the_order(run, events, lena):
+    actions.settle(events[0], lena, OF["accept"])
+    actions.settle(events[1], lena, OF["accept"])
+    before = list(Settlement.objects.values_list("event", "at"))
+    actions.settle(events[0], lena, OF["reject"])
+    steps.undo(run, lena)
+    assert list(Settlement.objects.values_list("event", "at")) == before
+
+
+def test_what_was_stale_is_stale_again(run, event, alice):
+    Standing.objects.create(event=event, stale="one parent is not there", changed_at=event.run.created_at)
+    actions.give_verdict(event, alice, OF["accept"])
+    assert Standing.objects.get().stale == ""
+    steps.undo(run, alice)
+    assert Standing.objects.get().stale == "one parent is not there"
+    steps.redo(run, alice)
+    assert Standing.objects.get().stale == ""
 
 
 def test_it_survives_signing_out(sign_in, run, event):

@@ -184,7 +184,7 @@ def _judge(address: Address, event_id: int, must: Callable[..., None], act: Call
     told = address.told(shapes.JudgementIn)
     if told["choice"] != Choice.CORRECT and (told.get("correction") or told.get("joined")):
         raise ValidationError({"correction": ["Only the choice 'correct' has a correction or joined events."]})
-    form = VerdictForm(told, event=event)
+    form = VerdictForm(told, event=event, settles=must is must_lead)
     refuse_form(form)
     stored = act(event, user, form.judgement, version=told["version"], anyway=told.get("anyway", False))
     return stored, event_of(user, event_id)

@@ -69,7 +69,7 @@ class OneTeam(Address):
         told = {"quorum": team.quorum, "is_blind": team.is_blind, **self.told(shapes.RulesIn)}
         form = RulesForm(told, instance=Team(pk=team.pk, name=team.name))
         refuse_form(form)
-        n_changed = actions.set_rules(team, **form.cleaned_data)
+        n_changed = actions.set_rules(team, request.user, **form.cleaned_data)
         changed = {"team": team_of(request.user, team_id), "n_changed": n_changed}
         return Response(shapes.RulesSetShape(changed).data)
 

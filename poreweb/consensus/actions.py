@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
 from poreweb.consensus.shares import even_shares
 from poreweb.consensus.truth import right_by_truth
@@ -108,6 +109,7 @@ def set_gold(event: Event, judged: Judgement, by: User) -> GoldEvent:
 
     A correction without a word on what is corrected takes that from the settlement, where
     the event is settled as corrected; else whatever correction is given counts as right.
+    Whoever takes the answer over from another lead knows it from now on.
 
     Raises
     ------
@@ -125,6 +127,8 @@ def set_gold(event: Event, judged: Judgement, by: User) -> GoldEvent:
         "joined": list(judged.joined) if is_correction else [],
         "by": by,
     }
+    if not GoldEvent.objects.filter(event=event, by=by).exists():
+        values["at"] = timezone.now()
     gold, _ = GoldEvent.objects.update_or_create(event=event, defaults=values)
     return gold
 

@@ -7,14 +7,13 @@ from django.contrib.auth.models import User
 from django.db.models import F, Q, QuerySet
 
 from poreweb.consensus.actions import NOT_SETTLED
+from poreweb.http import whole_number
 from poreweb.observations.models import Patch
 from poreweb.people.models import Membership, Team
-from poreweb.review.judgement import Judgement
+from poreweb.review.forms import VerdictForm
 from poreweb.review.models import Choice, Verdict
 from poreweb.review.queries import REVIEW_KINDS
 from poreweb.tracks.models import Event, Run
-from processing.edits import Correction
-from processing.errors import ParameterError
 
 MOST_EVENTS = 20_000
 RIGHT_ANSWERS = [(choice.value, choice.value) for choice in (Choice.ACCEPT, Choice.REJECT, Choice.CORRECT)]
@@ -42,37 +41,38 @@ class AgreementForm(forms.Form):
             self.fields[name].queryset = found  # type: ignore[attr-defined]
 
 
-class GoldForm(forms.Form):
-    """The right answer; what is corrected as the desk sends it."""
+class GoldForm(VerdictForm):
+    """The right answer, as the desk sends a verdict; a correction need not say what it changes."""
 
     choice = forms.ChoiceField(choices=RIGHT_ANSWERS, label="Right answer")
-    correction = forms.JSONField(required=False)
-    joined = forms.JSONField(required=False)
 
-    def clean_correction(self) -> dict[str, Any]:
-        """As `processing.edits.Correction.as_dict`."""
-        try:
-            return Correction.from_dict(self.cleaned_data["correction"] or {}).as_dict()
-        except ParameterError as problem:
-            raise forms.ValidationError(f"{problem}.") from problem
-
-    def clean_joined(self) -> list[int]:
-        """Keys of events."""
-        joined = self.cleaned_data["joined"] or []
-        if not isinstance(joined, list) or not all(type(key) is int for key in joined):
-            raise forms.ValidationError("The events that are one with this one must be a list of numbers.")
-        return joined
-
-    def judgement(self) -> Judgement:
-        """What it says, once it is valid."""
+    def clean(self) -> dict[str, Any]:
+        """What is corrected must be possible in the event's run."""
         given = self.cleaned_data
-        return Judgement(given["choice"], correction=given["correction"], joined=tuple(given["joined"]))
+        correction = given.get("correction") or {}
+        says_what = given.get("joined") or not isinstance(correction, dict) or any(correction.values())
+        if self.errors or says_what or given["choice"] != Choice.CORRECT:
+            return super().clean()
+        return {**given, "correction": {}, "joined": []}
+
+
+class KeysField(forms.ModelMultipleChoiceField):
+    """Rows by their keys, which somebody may have made longer than a column holds."""
+
+    def clean(self, value: Any) -> "QuerySet[Any]":
+        """As the parent, with one sentence for what is no key at all."""
+        for key in value if isinstance(value, list | tuple) else ():
+            if whole_number(str(key)) is None:
+                words, told = self.error_messages["invalid_pk_value"], {"pk": str(key)[:20]}
+                raise forms.ValidationError(words, code="invalid_pk_value", params=told)
+        found: QuerySet[Any] = super().clean(value)
+        return found
 
 
 class HandForm(forms.Form):
     """These events to that member."""
 
-    events = forms.ModelMultipleChoiceField(
+    events = KeysField(
         Event.objects.none(),
         error_messages={
             "required": "Tick at least one event.",
@@ -118,7 +118,7 @@ class SharesForm(forms.Form):
         required=False, min_value=1, max_value=MOST_EVENTS, label="At most",
         help_text="events, the most doubtful ones; empty for all",
     )  # fmt: skip
-    members = forms.ModelMultipleChoiceField(
+    members = KeysField(
         User.objects.none(),
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Tick at least one member."},

@@ -10,9 +10,10 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from poreweb.consensus.firsts import first_judgements
 from poreweb.people.models import Team
 from poreweb.review.judgement import Judgement
-from poreweb.review.models import Act, Choice, GoldEvent, ReviewEntry, Verdict
+from poreweb.review.models import Choice, GoldEvent
 from processing.lineage import EVENT_KINDS
 
 # A reviewer's own share comes in steps of so many, and once a day: what follows at once on a verdict would tell
@@ -71,7 +72,7 @@ def gold_events(team: Team) -> Any:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reviewer's verdict on a gold event is worth; ``right`` as `is_right`."""
+    """What a reviewer's first judgement of a gold event is worth; ``right`` as `is_right`."""
 
     event: int
     kind: str
@@ -81,18 +82,21 @@ class Answer:
 
 def answers_to_gold(team: Team) -> list[Answer]:
     """
-    What everybody has answered to the team's gold events.
+    What everybody has answered first to the team's gold events, in the order in which it was given.
 
-    A verdict that was carried over from another run is counted there alone. One that
-    somebody gave after having set the answer is not counted.
+    What somebody said after having set the answer is not counted.
     """
-    verdicts = Verdict.objects.filter(event__gold__isnull=False, event__run__patch__team=team, carried_from=None)
+    return _answers(team)
+
+
+def _answers(team: Team, **asked: Any) -> list[Answer]:
+    given = first_judgements().filter(event__gold__isnull=False, event__run__patch__team=team, **asked)
     answers = []
-    for verdict in verdicts.select_related("event__gold", "reviewer"):
-        event, gold = verdict.event, verdict.event.gold
-        if not _knew(gold, verdict.reviewer_id, verdict.given_at):
-            right = is_right(Judgement.of(verdict), Judgement.of(gold))
-            answers.append(Answer(event.pk, event.kind, verdict.reviewer.username, right))
+    for entry in given.order_by("pk").select_related("act__by", "event__gold"):
+        event, act = entry.event, entry.act
+        if not _knew(event.gold, act.by_id, act.at):
+            right = is_right(Judgement.from_dict(entry.after), Judgement.of(event.gold))
+            answers.append(Answer(event.pk, event.kind, act.by.username, right))
     return answers
 
 
@@ -136,21 +140,11 @@ def own_share(team: Team, user: User, now: datetime | None = None) -> Share | No
     """
     What a reviewer is told of the gold events that he or she has judged; None while these are fewer than `STEP`.
 
-    As things were at the last midnight UTC by the history, which no later verdict changes,
-    and of so many tens of events, the first judged first.
+    Of what was judged first before the last midnight UTC, and of so many tens of events, the
+    first judged first.
     """
     midnight = (now or timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
-    gold = {row.event_id: row for row in GoldEvent.objects.filter(event__run__patch__team=team)}
-    entries = ReviewEntry.objects.filter(
-        event__gold__isnull=False, event__run__patch__team=team, what=ReviewEntry.What.VERDICT, act__by=user,
-        act__at__lt=midnight,
-    )  # fmt: skip
-    last = _last(entries.order_by("pk").select_related("act"))
-    answers = [
-        is_right(Judgement.from_dict(entry.after), Judgement.of(gold[entry.event_id]))
-        for entry in last
-        if entry.after and entry.act.kind != Act.Kind.CARRY and not _knew(gold[entry.event_id], user.pk, entry.act.at)
-    ]
+    answers = [one.right for one in _answers(team, act__by=user, act__at__lt=midnight)]
     n = len(answers) // STEP * STEP
     return Share.of(answers[:n]) if n else None
 
@@ -158,8 +152,3 @@ def own_share(team: Team, user: User, now: datetime | None = None) -> Share | No
 def _knew(gold: GoldEvent, user_id: int, at: datetime) -> bool:
     """Whether it is the user who had set the answer by then."""
     return gold.by_id == user_id and at >= gold.at
-
-
-def _last(entries: Iterable[ReviewEntry]) -> list[ReviewEntry]:
-    """The last entry of each event, by when the event was first judged."""
-    return list({entry.event_id: entry for entry in entries}.values())

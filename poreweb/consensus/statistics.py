@@ -10,10 +10,10 @@ import numpy as np
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from poreweb.http import may_lead
+from poreweb.consensus.firsts import first_judgements
 from poreweb.observations.models import Patch
 from poreweb.people.models import Team
-from poreweb.review.models import Choice, Verdict
+from poreweb.review.models import Choice
 from poreweb.review.queries import hidden_from
 from poreweb.tracks.models import Event, Run
 from processing.agreement import agreement_of, confidence, pair_name
@@ -30,7 +30,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Rated:
-    """An event with what each reviewer, by name, says of it; two of them or more."""
+    """An event with what each reviewer, by name, has said of it first; two of them or more."""
 
     event: int
     kind: str
@@ -45,7 +45,7 @@ class Rated:
 
     @property
     def is_at_odds(self) -> bool:
-        """Whether not all say the same."""
+        """Whether not all have said the same."""
         return len(set(self.choices.values())) > 1
 
 
@@ -94,43 +94,32 @@ def rated_events(
     team: Team, viewer: User, *, patch: Patch | None = None, run: Run | None = None, kind: str = ""
 ) -> list[Rated]:
     """
-    The team's events with two verdicts or more, in time, as far as the viewer may know them.
+    The team's events with the first judgements of two reviewers or more, in time, as far as the viewer may know them.
 
-    In a blind team that is, for all but its leads, what is settled and what he or she has
-    judged too. A verdict that was carried over from another run is counted there alone.
+    In a blind team that is what is settled, what he or she has judged too and, for a lead,
+    what waits for one. No lead is told more: of numbers over all events those over all but
+    one can be taken away, and what is left tells of a single event.
     """
-    wanted = Q(event__run__patch__team=team, carried_from=None)
+    wanted = Q(event__run__patch__team=team)
     for name, value in (("event__run__patch", patch), ("event__run", run), ("event__kind", kind)):
         wanted &= Q(**{name: value}) if value else Q()
-    if not may_lead(viewer, team):
-        wanted &= _known_to(viewer, team)
-    rows = Verdict.objects.filter(wanted).order_by("event__run", "event__index", "event", "reviewer__username")
+    hidden = hidden_from(viewer) if team.is_blind else None
+    if hidden is not None:
+        wanted &= Q(event__in=Event.objects.filter(~hidden, run__patch__team=team))
+    by_time = ("event__run", "event__index", "event", "act__by__username")
+    rows = first_judgements().filter(wanted).order_by(*by_time)
     choices: dict[int, dict[str, str]] = defaultdict(dict)
     about: dict[int, tuple[str, float | None]] = {}
-    columns = ("event_id", "event__kind", "event__mu", "reviewer__username", "choice")
+    columns = ("event_id", "event__kind", "event__mu", "act__by__username", "after__choice")
     for event, of_kind, mu, name, choice in rows.values_list(*columns):
         choices[event][name] = choice
         about[event] = of_kind, mu
     return [Rated(event, *about[event], given) for event, given in choices.items() if len(given) > 1]
 
 
-def _known_to(viewer: User, team: Team) -> Q:
-    hidden = hidden_from(viewer) if team.is_blind else None
-    return Q() if hidden is None else Q(event__in=Event.objects.filter(~hidden, run__patch__team=team))
-
-
-def at_odds(rated: Iterable[Rated], team: Team, viewer: User) -> list[Rated]:
-    """
-    The events on which not all say the same, but those that the viewer is still to judge blindly.
-
-    That holds for leads as well: what somebody says of one event is more than a number of all.
-    """
-    found = [item for item in rated if item.is_at_odds]
-    hidden = hidden_from(viewer) if team.is_blind and found else None
-    if hidden is None:
-        return found
-    untold = set(Event.objects.filter(hidden, run__patch__team=team).values_list("pk", flat=True))
-    return [item for item in found if item.event not in untold]
+def at_odds(rated: Iterable[Rated]) -> list[Rated]:
+    """The events of which not all have said the same."""
+    return [item for item in rated if item.is_at_odds]
 
 
 # -- Measures --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Exists, F, OuterRef, Q
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -15,7 +15,7 @@ from poreweb.consensus import actions
 from poreweb.consensus.forms import AgreementForm, GoldForm, HandForm, SharesForm, TakeBackForm, writers_of
 from poreweb.consensus.gold import STEP, answers_to_gold, by_event, gold_events, measured, own_share
 from poreweb.consensus.statistics import N_RESAMPLES, at_odds, confusion, rated_events, statistics_of
-from poreweb.http import Request, get_visible, may_lead, may_write, must_lead
+from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, whole_number
 from poreweb.people.models import Team
 from poreweb.review.models import Assignment, Choice, Verdict
 from poreweb.review.queries import asked_about, with_state
@@ -61,10 +61,10 @@ def _page(request: Request, rows: Any, base: str = "") -> dict[str, Any]:
 
 
 def _back(request: Request, otherwise: str) -> HttpResponse:
-    """To where the form was, if that is on this site."""
+    """To where the form was, if that is an address on this site."""
     asked = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
-    return redirect(asked if safe else otherwise)
+    return HttpResponseRedirect(asked if safe and asked.startswith("/") else otherwise)
 
 
 # -- Agreement -------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def agreement(request: Request, pk: int) -> HttpResponse:
     statistics = statistics_of(rated)
     pairs = {",".join(pair): pair for pair in statistics.pairs}
     pair = pairs.get(request.GET.get("pair", ""), statistics.pairs[0] if pairs else None)
-    differing = at_odds(rated, team, request.user)
+    differing = at_odds(rated)
     shown = _page(request, differing)
     events = with_state(Event.objects.select_related("run__patch"), request.user)
     states = events.in_bulk([item.event for item in shown["page"]])
@@ -95,8 +95,6 @@ def agreement(request: Request, pk: int) -> HttpResponse:
         "pair": pair,
         "choices": Choice.labels,
         "confusion": confusion(rated, pair) if pair else [],
-        "n_at_odds": len(differing),
-        "n_untold": sum(item.is_at_odds for item in rated) - len(differing),
         "at_odds": [
             (states[item.event], [(name, labels[choice]) for name, choice in item.choices.items()])
             for item in shown["page"]
@@ -120,9 +118,8 @@ def gold(request: Request, pk: int) -> HttpResponse:
     """Gold events, and what they say of each reviewer; for leads alone, as reviewers are not told which they are."""
     team = _team(request, pk)
     must_lead(request.user, team)
-    asked = request.GET.get("run", "")
     runs = Run.objects.filter(patch__team=team, state=Run.State.DONE).select_related("patch").order_by("-pk")
-    run = runs.filter(pk=int(asked)).first() if asked.isdecimal() else None
+    run = runs.filter(pk=whole_number(request.GET.get("run", ""))).first()
     answers = answers_to_gold(team)
     found = measured(answers)
     kinds = [kind for kind in EVENT_KINDS if any(dict(one.kinds)[kind].n_judged for one in found)]
@@ -136,7 +133,6 @@ def gold(request: Request, pk: int) -> HttpResponse:
         "kinds": kinds,
         "measured": [(one.name, one.all, [dict(one.kinds)[kind] for kind in kinds]) for one in found],
         "of_event": by_event(answers),
-        "form": GoldForm(auto_id=False),
         **listed,
     }
     return render(request, "consensus/gold.html", context)
@@ -151,10 +147,10 @@ def _ungolden(run: Run) -> Any:
 def set_gold(request: Request, pk: int) -> HttpResponse:
     """Mark an event as gold, with the right answer."""
     event = _event_to_lead(request, pk)
-    form = GoldForm(request.POST)
+    form = GoldForm(request.POST, event=event)
     if form.is_valid():
         try:
-            actions.set_gold(event, form.judgement(), request.user)
+            actions.set_gold(event, form.judgement, request.user)
         except Event.DoesNotExist as gone:  # a job that extends the run may replace events
             raise Http404("this event is no longer there") from gone
         messages.success(request, f"{event} is a gold event now: {form.cleaned_data['choice']} is the right answer.")
@@ -249,7 +245,7 @@ def _render_assignments(request: Request, run: Run, hand: Any, shares: Any) -> H
         "queue": queue,
         "hand": hand,
         "shares": shares,
-        "ticked": {int(key) for key in request.POST.getlist("events") if key.isdecimal()},
+        "ticked": set(map(whole_number, request.POST.getlist("events"))),
         "base": base,
         "here": request.POST.get("next") or (request.get_full_path() if request.method == "GET" else base),
         "members": members,

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from poreweb.discussion.queries import unread_by_patch
 from poreweb.exports.models import Export
-from poreweb.http import Request, get_visible, may_write
+from poreweb.http import Request, get_visible, may_write, whole_number
 from poreweb.observations import actions, charts, layers, thumbnails
 from poreweb.observations.forms import UploadForm
 from poreweb.observations.manifest import viewer_manifest
@@ -169,5 +169,5 @@ def _chosen_run(request: Request, patch: Patch) -> Run | None:
     """The run that the address names; else the newest one that is done; else the newest; else None."""
     asked = request.GET.get("run", "")
     if asked.isdecimal():
-        return get_object_or_404(Run, pk=int(asked), patch=patch)
+        return get_object_or_404(Run, pk=whole_number(asked), patch=patch)
     return patch.runs.filter(state=Run.State.DONE).first() or patch.runs.first()

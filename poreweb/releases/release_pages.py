@@ -38,6 +38,10 @@ def freeze(request: Request, pk: int) -> HttpResponse:
     if len(note) > MAX_NOTE:
         problem = f"A note has at most {MAX_NOTE} characters, this one has {len(note)}."
         return _list_page(request, run.patch, problem=problem, note=note)
+    if "\0" in note:
+        return _list_page(
+            request, run.patch, problem="A note cannot hold the character NUL.", note=note.replace("\0", "")
+        )
     try:
         release = actions.freeze_release(run, request.user, note)
     except ParameterError as refused:

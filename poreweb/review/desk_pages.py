@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, must_write, whole_number
 from poreweb.people.keys import keys_of
 from poreweb.review import actions, leases, steps
-from poreweb.review.desk import desk_context
+from poreweb.review.desk.context import desk_context
 from poreweb.review.forms import VerdictForm
 from poreweb.review.models import Act, Settlement, Standing
 from poreweb.review.queries import is_hidden_from, visible_entries, visible_verdicts, with_state

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.exports.models import Export
-from poreweb.http import Request, get_visible, may_lead, may_write, must_write
+from poreweb.http import Request, get_visible, may_lead, may_write, must_write, whole_number
 from poreweb.observations.charts import latest_exports
 from poreweb.observations.models import Patch
 from poreweb.review.carry import default_source
@@ -68,8 +68,7 @@ def start(request: Request, patch_id: int) -> HttpResponse:
     """Start a run on a patch, or rerun one (``parent``) with other parameters."""
     patch = get_visible(Patch.objects.select_related("team"), request.user, patch_id)
     must_write(request.user, patch.team)
-    asked = request.POST.get("parent", "")
-    parent = patch.runs.filter(pk=int(asked)).first() if asked.isdecimal() else None
+    parent = patch.runs.filter(pk=whole_number(request.POST.get("parent", ""))).first()
     form = RunForm(request.POST, parent=parent)
     if form.is_valid():
         kept = parent if form.cleaned_data.get(KEEP) else None

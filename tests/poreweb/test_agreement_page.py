@@ -7,7 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from poreweb.consensus.statistics import MU_UNKNOWN, Rated, confusion, rated_events, statistics_of
-from poreweb.review.models import Standing, Verdict
+from poreweb.people.actions import set_rules
+from poreweb.review import actions, steps
+from poreweb.review.carry import carry
+from poreweb.review.judgement import Judgement
+from poreweb.review.models import Act, ReviewEntry, Standing, Verdict
 from poreweb.tracks.models import Event
 
 NOT_DEFINED = "not defined: only one choice was ever made"
@@ -23,14 +27,18 @@ def events(run):
 
 @pytest.fixture
 def judge(team):
-    """Put down verdicts without weighing them: ``judge(alice, events, "aar")``."""
+    """Put down verdicts and their history without weighing them: ``judge(alice, events, "aar")``."""
     words = {"a": "accept", "r": "reject", "c": "correct", "u": "unsure"}
 
-    def judged(reviewer, events, choices, **more):
-        return Verdict.objects.bulk_create(
-            Verdict(event=event, reviewer=reviewer, choice=words[letter], given_at=timezone.now(), **more)
-            for event, letter in zip(events, choices, strict=False)
-            if letter != "-"
+    def judged(reviewer, events, choices, kind="verdict"):
+        given = [(event, words[letter]) for event, letter in zip(events, choices, strict=False) if letter != "-"]
+        at = timezone.now()
+        Verdict.objects.bulk_create(
+            Verdict(event=event, reviewer=reviewer, choice=choice, given_at=at) for event, choice in given
+        )
+        act = Act.objects.create(run=events[0].run, by=reviewer, kind=kind, at=at)
+        ReviewEntry.objects.bulk_create(
+            ReviewEntry(act=act, event=event, after=Judgement(choice).as_dict()) for event, choice in given
         )
 
     return judged
@@ -83,8 +91,38 @@ def test_a_bin_begins_at_its_lower_end(mu, name):
 
 def test_a_verdict_carried_over_counts_where_it_was_given(team, alice, bob, events, judge):
     judge(alice, events, "aa")
-    judge(bob, events, "aa", carried_from=events[5])
+    judge(bob, events, "aa", kind="carry")
     assert rated_events(team, alice) == []
+
+
+def test_what_somebody_judges_anew_after_it_was_carried_over_counts_where_it_was_given(
+    team, run, event, alice, bob, lena, start, no_files
+):
+    set_rules(team, lena, quorum=2, is_blind=True)
+    other = start(work=True)
+    for reviewer in (alice, bob):
+        actions.give_verdict(event, reviewer, Judgement("accept"))
+    carry(run, other, lena)
+    for reviewer in (alice, bob):  # each by now knows what the other has said
+        twin = other.events.select_related("run__patch__team").get(kind="merge")
+        actions.give_verdict(twin, reviewer, Judgement("reject"))
+    assert [(item.event, set(item.choices.values())) for item in rated_events(team, alice)] == [(event.pk, {"accept"})]
+
+
+def test_judging_again_with_others_verdicts_in_view_changes_nothing(team, run, event, alice, bob, lena):
+    set_rules(team, lena, quorum=2, is_blind=True)
+    event.refresh_from_db()
+    actions.give_verdict(event, alice, Judgement("accept"))
+    actions.give_verdict(event, bob, Judgement("unsure"))
+    first = [{"alice": "accept", "bob": "unsure"}]
+    steps.undo(run, bob, anyway=True)
+    actions.give_verdict(event, bob, Judgement("accept"), anyway=True)
+    assert event.verdicts.get(reviewer=bob).choice == "accept"
+    assert [item.choices for item in rated_events(team, bob)] == first
+    actions.give_verdicts([event], bob, Judgement("reject"))
+    steps.undo(run, bob, anyway=True)
+    steps.redo(run, bob, anyway=True)
+    assert [item.choices for item in rated_events(team, bob)] == first
 
 
 def test_filters_narrow_what_is_counted(team, alice, bob, events, judge, run):
@@ -109,7 +147,7 @@ def test_the_measures_are_those_of_a_worked_table(team, alice, bob, run, judge):
 def test_all_measures_come_of_one_query_for_verdicts(team, alice, bob, events, judge, django_assert_num_queries):
     judge(alice, events, "arar")
     judge(bob, events, "arra")
-    with django_assert_num_queries(2):  # the other asks whether the viewer leads
+    with django_assert_num_queries(1):
         statistics_of(rated_events(team, alice))
 
 
@@ -136,19 +174,27 @@ def test_a_blind_reviewer_is_told_of_own_and_settled_events(blind, team, alice, 
     assert seen(alice) == pks[:2]
     assert seen(bob) == seen(lena) == pks[:4]
     assert seen(visitor) == pks[1:2]
+    Verdict.objects.filter(reviewer=lena).delete()
+    Standing.objects.create(event=blind[3], state="disputed", changed_at=timezone.now())
+    assert seen(lena) == [pks[1], pks[3]]
 
 
 def test_the_page_says_so(blind, page):
     assert "here are only events that are settled or that you have judged yourself" in page("alice").text
-    assert "As a lead you see the numbers of all events" in page("lena").text
+    assert "that are settled, that wait for a lead or that you have judged yourself" in page("lena").text
 
 
-def test_a_lead_is_not_told_who_said_what_of_an_event_to_be_judged(blind, page, lena, alice, judge):
+def test_no_number_tells_a_lead_of_an_event_that_he_is_to_judge(blind, page, sign_in, team, run, lena, alice, judge):
+    """However few events the filters leave, and whatever is taken from what."""
     Verdict.objects.filter(reviewer=lena).delete()
     judge(alice, blind[2:3], "r")
-    text = page("lena").text
-    assert "2 more are not listed: they wait for your own verdict" in text
-    assert f'href="{blind[2].get_absolute_url()}"' not in text
+    Event.objects.filter(pk=blind[2].pk).update(kind="gap")
+    response = page("lena", run=run.pk, kind="gap", pair="alice,bob")
+    assert response.context["statistics"].all.n_events == 0
+    assert response.context["confusion"] == []
+    told = sign_in("lena").get(f"/api/v1/teams/{team.pk}/agreement/", {"run": run.pk, "kind": "gap"}).json()
+    assert (told["all"]["n_events"], told["all"]["cohen"]) == (0, [])
+    assert f'href="{blind[2].get_absolute_url()}"' not in page("lena").text
 
 
 # ---- The page ------------------------------------------------------------------------------
@@ -158,7 +204,8 @@ def test_it_shows_the_measures_and_where_they_differ(page, alice, bob, events, j
     judge(alice, events, "aaarru")
     judge(bob, events, "aarrrc")
     text = page().text
-    assert "6 events with two verdicts or more" in text
+    assert "6 events judged by two reviewers or more" in text
+    assert "Taking that back, or judging again" in text
     assert "Events by what alice (rows) and bob (columns) said" in text
     assert text.count("alice accepted, bob rejected") == 1
     assert f'href="{events[2].get_absolute_url()}"' in text
@@ -171,7 +218,7 @@ def test_what_is_not_defined_says_why(page, alice, bob, events, judge):
     text = page().text
     assert NOT_DEFINED in text
     assert "nan" not in text.lower()
-    assert "On each of these events all say the same" in text
+    assert "On each of these events all have said the same" in text
 
 
 def test_an_empty_page_says_why(page):

@@ -248,6 +248,18 @@ def test_what_was_ticked_stays_ticked(post, events, visitor):
     assert "Tick at least one event." in post("assign", member=visitor.pk).text
 
 
+@pytest.mark.parametrize("key", [2**70, "9" * 5_000, "-1", "x", "\0", ""])
+def test_what_is_no_key_is_told_in_a_sentence(post, events, shares, bob, key):
+    ticked = events[3].pk
+    for verb in ("assign", "unassign"):
+        response = post(verb, events=[key, ticked], member=bob.pk)
+        assert "An event is named by its number." in response.text
+        assert re.search(f'value="{ticked}"[^>]* checked>', response.text)
+        assert "Choose someone who can judge." in post(verb, events=[ticked], member=key or 0).text
+    assert "is not a valid value" in post("assign", **{**shares, "members": [key, bob.pk]}).text
+    assert not Assignment.objects.exists()
+
+
 def test_whoever_can_no_longer_judge_can_be_relieved(post, events, bob, lena):
     assign(events, bob, lena)
     bob.memberships.update(role="viewer")
@@ -297,5 +309,6 @@ def test_another_team_finds_nothing(sign_in, post, run, shares):
 
 
 def test_the_way_back_stays_on_this_site(post, events, bob):
-    response = post("assign", events=[events[1].pk], member=bob.pk, next="https://example.org/")
-    assert response.redirect_chain[0][0].startswith("/runs/")
+    for event, asked in zip(events[1:], ("https://example.org/", "foo"), strict=False):
+        response = post("assign", events=[event.pk], member=bob.pk, next=asked)
+        assert response.redirect_chain[0][0].startswith("/runs/")

@@ -7,9 +7,10 @@ import pytest
 from django.urls import reverse
 
 from poreweb.people.models import Preferences
-from poreweb.review import desk, desk_links
-from poreweb.review.desk_frames import layer_addresses
-from poreweb.review.desk_window import window_of
+from poreweb.review.desk import context as desk
+from poreweb.review.desk import links as desk_links
+from poreweb.review.desk.frames import layer_addresses
+from poreweb.review.desk.window import window_of
 from poreweb.review.templatetags.desk import key, told
 from poreweb.tracks.models import Alternative, Event, Feature, Link, Segmentation
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from poreweb.review import desk, desk_curves, desk_lineage
-from poreweb.review.desk_window import Edge, Pore, Window, WindowFrame, window_of
+from poreweb.review.desk import context as desk
+from poreweb.review.desk import curves as desk_curves
+from poreweb.review.desk import lineage as desk_lineage
+from poreweb.review.desk.window import Edge, Pore, Window, WindowFrame, window_of
 from poreweb.tracks.models import Event, Feature
 
 T0 = 646_000_560

@@ -117,15 +117,38 @@ def test_who_has_set_the_answer_is_not_measured_by_it(team, events, lena, bob, j
     judge(lena, events[:1], days=0)
     set_gold(events[0], ACCEPT, lena)
     assert of(team, "lena").all.n_judged == 1  # before it was set
-    judge(lena, events[:1], days=-1)
-    assert of(team, "lena") is None
-    GoldEvent.objects.update(by=None)
+    set_gold(events[1], ACCEPT, lena)
+    judge(lena, events[1:2], days=-1)
     assert of(team, "lena").all.n_judged == 1
+    GoldEvent.objects.update(by=None)
+    assert of(team, "lena").all.n_judged == 2
+
+
+def test_an_answer_that_changes_hands_is_known_from_then_on(team, events, lena, bob, judge):
+    """What its new owner judged before is his own, though somebody else had set an answer by then."""
+    bob.memberships.update(role="lead")
+    set_gold(events[0], ACCEPT, lena)
+    GoldEvent.objects.update(at=timezone.now() - timedelta(days=9))
+    judge(bob, events[:1], REJECT)
+    set_gold(events[0], REJECT, bob)
+    assert of(team, "bob").all == Share(1, 0, 1)
+    before = GoldEvent.objects.get().at
+    assert set_gold(events[0], ACCEPT, bob).at == GoldEvent.objects.get().at == before  # he has known it since
+
+
+def test_the_first_judgement_counts_whatever_follows(team, golden, run, alice, bob, judge):
+    judge(alice, golden[:1], REJECT)
+    judge(alice, golden[:1])
+    judge(bob, golden[:1], UNSURE)
+    undo(run, bob)
+    give_verdict(golden[0], bob, ACCEPT)
+    assert of(team, "alice").all == Share(1, 0, 0)
+    assert of(team, "bob").all == Share(1, 1, 0)
 
 
 def test_a_verdict_carried_over_is_not_counted_again(team, golden, alice, judge):
     judge(alice, golden[:2])
-    Verdict.objects.filter(event=golden[0]).update(carried_from=golden[1])
+    Act.objects.filter(entries__event=golden[0]).update(kind=Act.Kind.CARRY)
     assert of(team, "alice").all.n_judged == 1
 
 
@@ -214,11 +237,47 @@ def test_a_lead_marks_changes_and_unmarks_an_event(post, event, lena):
     [
         {"choice": "unsure"}, {}, {"choice": "correct", "correction": "{"},
         {"choice": "correct", "correction": '{"add": 1}'}, {"choice": "correct", "joined": '["a"]'},
+        {"choice": "correct", "correction": "[1]"}, {"choice": "correct", "correction": "[" * 9_000},
+        {"choice": "correct", "correction": f'{{"spurious": [{"9" * 5_000}]}}'},
+        {"choice": "correct", "joined": f"[{2**70}]"},
     ],
 )  # fmt: skip
 def test_what_is_no_answer_is_refused(post, event, form):
     assert "was not marked as gold" in post("set-gold", event.pk, **form).text
     assert not GoldEvent.objects.exists()
+
+
+def test_what_is_corrected_must_be_of_the_run(post, sign_in, event, start):
+    other = start()
+    foreign = Event.objects.create(run=other, kind="merge", index=1)
+    child = event.children.get()
+    for form in ({"correction": '{"spurious": [99999999]}'}, {"joined": f"[{foreign.pk}]"}):
+        assert "was not marked as gold" in post("set-gold", event.pk, choice="correct", **form).text
+    address = f"/api/v1/events/{event.pk}/gold/"
+    sent = {"choice": "correct", "correction": {"add": [], "remove": [], "spurious": [99999999]}}
+    assert sign_in("lena").put(address, sent, content_type="application/json").status_code == 400
+    assert not GoldEvent.objects.exists()
+    post("set-gold", event.pk, choice="correct", correction=f'{{"spurious": [{child.pk}]}}')
+    assert GoldEvent.objects.get().correction["spurious"] == [child.pk]
+
+
+def test_a_correction_that_says_nothing_makes_any_right(post, event):
+    for sent in ("", "{}", '{"add": [], "remove": [], "spurious": []}'):
+        post("set-gold", event.pk, choice="correct", correction=sent)
+        gold = GoldEvent.objects.get()
+        assert (gold.choice, gold.correction, gold.joined) == ("correct", {}, [])
+        gold.delete()
+
+
+@pytest.mark.parametrize("asked", ["foo", "//example.org/", "https://example.org/", "javascript:0", "\n"])
+def test_the_way_back_is_an_address_on_this_site(post, team, event, asked):
+    response = post("set-gold", event.pk, choice="accept", next=asked)
+    assert response.redirect_chain == [(reverse("consensus:gold", args=[team.pk]), 302)]
+
+
+@pytest.mark.parametrize("asked", ["x", "-1", "9" * 30, "9" * 5_000])
+def test_a_run_that_cannot_be_is_none(sign_in, team, asked):
+    assert sign_in("lena").get(reverse("consensus:gold", args=[team.pk]), {"run": asked}).context["run"] is None
 
 
 def test_the_right_correction_is_what_the_event_was_settled_with(event, lena):

@@ -48,8 +48,9 @@ class TeamAgreement(Address):
         """
         How far a team agrees: over all events with two verdicts or more, by kind and by mu.
 
-        In a team that judges blindly, all but its leads are told of events alone that are
-        settled or that they have judged too.
+        What counts is what each reviewer has said first. In a team that judges blindly you are
+        told of events alone that are settled or that you have judged too and, as a lead, of
+        those that wait for one.
         """
         found = statistics_of(_rated(self, team_of(request.user, team_id)))
         told = {"all": _group(found.all), "kinds": map(_group, found.kinds), "mus": map(_group, found.mus)}
@@ -62,8 +63,7 @@ class TeamDisagreements(Address):
     @operation(lists=shapes.DisagreementShape, query=shapes.AgreementQuery)
     def get(self, request: ApiRequest, team_id: int) -> Response:
         """The events of which not all reviewers say the same, as far as you may know that."""
-        team = team_of(request.user, team_id)
-        differing = at_odds(_rated(self, team), team, request.user)
+        differing = at_odds(_rated(self, team_of(request.user, team_id)))
         return self.page(differing, shapes.DisagreementShape, make=lambda page: [_differing(item) for item in page])
 
 
@@ -129,9 +129,9 @@ class EventGold(Address):
     def put(self, request: ApiRequest, event_id: int) -> Response:
         """Mark an event as gold, with the right answer, in place of an earlier one."""
         event = self._event(event_id)
-        form = GoldForm(self.told(shapes.GoldIn))
+        form = GoldForm(self.told(shapes.GoldIn), event=event)
         refuse_form(form)
-        return Response(shapes.GoldShape(actions.set_gold(event, form.judgement(), request.user)).data)
+        return Response(shapes.GoldShape(actions.set_gold(event, form.judgement, request.user)).data)
 
     @operation(status=204, leads=True)
     def delete(self, request: ApiRequest, event_id: int) -> Response:

@@ -15,8 +15,8 @@ from poreweb.api.schema import operation
 from poreweb.api.shapes import review as shapes
 from poreweb.http import get_visible, must_lead, must_write
 from poreweb.review import actions, leases, progress, steps
-from poreweb.review.desk import event_words
-from poreweb.review.desk_links import event_alternatives, event_links
+from poreweb.review.desk.context import event_words
+from poreweb.review.desk.links import event_alternatives, event_links
 from poreweb.review.forms import VerdictForm
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Act, Choice, Settlement, Verdict

@@ -8,7 +8,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from poreweb.review.consensus import STATE_OF
-from poreweb.review.desk_frames import layer_addresses
+from poreweb.review.desk.frames import layer_addresses
 from poreweb.tracks.models import Event
 
 register = template.Library()

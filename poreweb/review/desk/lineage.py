@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from poreweb.review.desk_window import Edge, Pore, Window
+from poreweb.review.desk.window import Edge, Pore, Window
 from poreweb.review.queries import with_state
 from poreweb.tracks.models import Event
 from processing.palette import DASHES, TRACK_COLOURS, dash_index

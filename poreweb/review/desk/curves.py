@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import floor, log10
 from typing import NamedTuple
 
-from poreweb.review.desk_lineage import colour_class, dash_array
-from poreweb.review.desk_window import Pore, Window
+from poreweb.review.desk.lineage import colour_class, dash_array
+from poreweb.review.desk.window import Pore, Window
 from poreweb.tracks.models import Event, Feature
 
 # The drawing's own units.

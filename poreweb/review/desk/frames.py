@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 from poreweb.observations.layers import LAYERS
-from poreweb.review.desk_window import Pore, Window, WindowFrame
+from poreweb.review.desk.window import Pore, Window, WindowFrame
 from poreweb.tracks.jobs import pixel_side_mm
 from poreweb.tracks.models import Event, Segmentation
 from processing.timekeys import CADENCE_S

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from poreweb.review.desk_window import Pore, Window
+from poreweb.review.desk.window import Pore, Window
 from poreweb.review.queries import with_state
 from poreweb.tracks.models import Alternative, CandidateLink, Event, Feature, Link
 

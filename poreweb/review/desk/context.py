@@ -5,11 +5,11 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import prefetch_related_objects
 
-from poreweb.review.desk_curves import balance_words, curves_of
-from poreweb.review.desk_frames import strip_json, strip_of
-from poreweb.review.desk_lineage import lineage_of
-from poreweb.review.desk_links import choices_of, event_alternatives, event_links, nearby_events, number_of
-from poreweb.review.desk_window import REACH, window_of
+from poreweb.review.desk.curves import balance_words, curves_of
+from poreweb.review.desk.frames import strip_json, strip_of
+from poreweb.review.desk.lineage import lineage_of
+from poreweb.review.desk.links import choices_of, event_alternatives, event_links, nearby_events, number_of
+from poreweb.review.desk.window import REACH, window_of
 from poreweb.tracks.models import Event, Feature, Link
 
 FRAMES_BEFORE = FRAMES_AFTER = 3

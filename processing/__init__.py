@@ -11,8 +11,11 @@ The steps of the chain, in order:
 `segment`    contrast -> labels, by threshold or `stara`; touching umbrae apart (`split`)
 `measure`    labels and field -> one row per feature; `outline` its border as a polygon
 `track`      features of a series -> links with their probability; `label_cube` and `link_files` for cubes of others
-`lineage`    links -> tracks and events; verdicts come back in here
+`lineage`    links -> tracks and events; `lineage_layout` where each is drawn
 `certainty`  how sure each event is, the runner-up, and why
+`edits`      what people have settled -> the published lineage; `joins` events that are one
+`matching`   the same feature, and the same event, in two runs
+`agreement`  how far reviewers agree
 `metrics`    found links against true ones; `truth` the true ones of a simulated patch
 `export`     rows -> catalogue
 `movie`      frames, labels, tracks -> MP4

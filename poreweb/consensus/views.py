@@ -119,7 +119,7 @@ def gold(request: Request, pk: int) -> HttpResponse:
     team = _team(request, pk)
     must_lead(request.user, team)
     runs = Run.objects.filter(patch__team=team, state=Run.State.DONE).select_related("patch").order_by("-pk")
-    run = runs.filter(pk=whole_number(request.GET.get("run", ""))).first()
+    run = runs.filter(pk=whole_number(request.GET.get("run", "")) or 0).first()
     answers = answers_to_gold(team)
     found = measured(answers)
     kinds = [kind for kind in EVENT_KINDS if any(dict(one.kinds)[kind].n_judged for one in found)]

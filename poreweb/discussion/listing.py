@@ -62,7 +62,7 @@ class Listing:
             state=state if state in STATES else "",
             mine="mine" in data,
             unread="unread" in data,
-            by=data.get("by", ""),
+            by=data.get("by", "").replace("\0", "")[:150],
             place="viewer" if data.get("place") == "viewer" else "",
             page=int(page) if _is_key(page) else 1,
         )

@@ -3,14 +3,17 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from poreweb.review.actions import begin_act, lock, put_settlement, put_verdict, take_turns
+from poreweb.http import may_lead
+from poreweb.people.models import Membership
+from poreweb.review.actions import begin_act, lock, put_settlement, restore_verdict, take_turns
 from poreweb.review.comparison import CHANGED, Comparison, Fate, compare
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Act, Assignment, GoldEvent, ReviewEntry, Settlement, Standing, Verdict
@@ -31,18 +34,30 @@ def default_source(run: Run) -> Run | None:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What ``user`` has said, and when, of an event that is the same in the other run; as a lead, or as a verdict."""
+
+    fate: Fate
+    user: User
+    judged: Judgement
+    at: datetime
+    is_settlement: bool
+
+
+@dataclass(frozen=True)
 class Plan:
     """
     What there is to carry over, and what is not touched.
 
-    ``given`` is what somebody says of the same event: (its fate, whose it is, what, whether
-    it is a lead's settlement). ``stale`` are sentences by event of the target. ``left`` are
-    events, by key in the source, whose counterpart somebody has judged on his own.
+    ``stale`` are sentences by event of the target. By key in the source are the events
+    ``left``, whose counterpart somebody has judged on his own, and those ``kept`` for the
+    verdicts to come: changed and not settled, of which a blind team is told by no flag.
     """
 
-    given: Sequence[tuple[Fate, User, Judgement, bool]]
+    given: Sequence[Given]
     stale: Mapping[int, str]
     left: frozenset[int]
+    kept: frozenset[int]
     gold: Sequence[GoldEvent]
     assignments: Sequence[Assignment]
 
@@ -50,9 +65,9 @@ class Plan:
     def numbers(self) -> dict[str, int]:
         """How many verdicts and settlements of how many people are carried to how many events, and the rest."""
         return {
-            "verdicts": sum(not is_settlement for *_, is_settlement in self.given),
-            "settlements": sum(is_settlement for *_, is_settlement in self.given),
-            "people": len({user.pk for _, user, *_ in self.given}),
+            "verdicts": sum(not one.is_settlement for one in self.given),
+            "settlements": sum(one.is_settlement for one in self.given),
+            "people": len({one.user.pk for one in self.given}),
             "events": len(self.carried),
             "stale": len(self.stale),
             "left": len(self.left),
@@ -63,7 +78,7 @@ class Plan:
     @property
     def carried(self) -> set[int]:
         """The events, by key in the source, of which something is carried over."""
-        return {fate.event.pk for fate, *_ in self.given}
+        return {one.fate.event.pk for one in self.given}
 
     @property
     def is_empty(self) -> bool:
@@ -86,42 +101,50 @@ def plan_of(found: Comparison) -> Plan:
     by_lead = Settlement.objects.filter(event__run=target).exclude(by=None)
     said |= {(event, None) for event in by_lead.values_list("event", flat=True)}
     flagged = dict(Standing.objects.filter(event__run=target).values_list("event", "stale"))
-    given: list[tuple[Fate, User, Judgement, bool]] = []
+    team = target.patch.team
+    members = set(Membership.objects.filter(team=team).values_list("user", flat=True))
+    given: list[Given] = []
     stale: dict[int, list[str]] = defaultdict(list)
-    left = set()
-    for fate in sorted(found.fates, key=_when_settled):
+    left, kept = set(), set()
+    for fate in found.fates:
         if fate.target is None:
             continue
         if fate.target.pk in touched:
             left.add(fate.event.pk)
+        elif fate.how == CHANGED and fate.is_open and team.is_blind:
+            kept.add(fate.event.pk)
         elif fate.how == CHANGED:
-            stale[fate.target.pk].append(fate.stale)
+            stale[fate.target.pk].append(fate.stale(members))
         else:
-            given += [
-                (fate, user, fate.judgements[key], key is None)
-                for key, user in _people(fate)
-                if (fate.target.pk, key) not in said
-            ]
+            given += [one for key, one in _said(fate) if (fate.target.pk, key) not in said]
     sentences = {pk: " ".join(of_event) for pk, of_event in stale.items()}
-    return Plan(
-        given,
-        {pk: words for pk, words in sentences.items() if flagged.get(pk) != words},
-        frozenset(left),
-        _gold(found),
-        _assignments(found),
-    )
+    new = {pk: words for pk, words in sentences.items() if flagged.get(pk) != words}
+    return Plan(given, new, frozenset(left), frozenset(kept), _gold(found), _assignments(found))
 
 
-def _when_settled(fate: Fate) -> tuple[Any, ...]:
-    """In the order in which events were settled: of two that differ the later one holds."""
-    return (True,) if fate.settlement is None else (False, fate.settlement.at, fate.settlement.pk)
+def plan_for(found: Comparison, viewer: User) -> Plan | None:
+    """
+    The same as far as a member may know it.
+
+    Leads may know all of it, others nothing of gold events and, in a blind team, nothing at
+    all, as it depends on open verdicts.
+    """
+    team = found.target.patch.team
+    if may_lead(viewer, team):
+        return plan_of(found)
+    return None if team.is_blind else replace(plan_of(found), gold=())
 
 
-def _people(fate: Fate) -> list[tuple[int | None, User]]:
-    people: list[tuple[int | None, User]] = [(verdict.reviewer_id, verdict.reviewer) for verdict in fate.verdicts]
-    if fate.settlement is not None and fate.settlement.by is not None:
-        people.append((None, fate.settlement.by))
-    return people
+def _said(fate: Fate) -> list[tuple[int | None, Given]]:
+    """What people say of the same event, by key of the reviewer, and under None what a lead has settled."""
+    said: list[tuple[int | None, Given]] = [
+        (one.reviewer_id, Given(fate, one.reviewer, fate.judgements[one.reviewer_id], one.given_at, False))
+        for one in fate.verdicts
+    ]
+    settlement = fate.settlement
+    if settlement is not None and settlement.by is not None:
+        said.append((None, Given(fate, settlement.by, fate.judgements[None], settlement.at, True)))
+    return said
 
 
 def _gold(found: Comparison) -> list[GoldEvent]:
@@ -132,15 +155,18 @@ def _gold(found: Comparison) -> list[GoldEvent]:
         key, judged = found.counterparts.same_event(gold.event_id), found.counterparts.judgement(gold)
         if key is not None and key not in held and judged is not None:
             answer = {"choice": judged.choice, "correction": dict(judged.correction), "joined": list(judged.joined)}
-            made.append(GoldEvent(event_id=key, by_id=gold.by_id, **answer))
+            made.append(GoldEvent(event_id=key, by_id=gold.by_id, at=gold.at, **answer))
     return made
 
 
 def _assignments(found: Comparison) -> list[Assignment]:
-    """Assignments of the target's events that are the same as assigned ones of the source."""
+    """Of those who can judge, assignments of the target's events that are the same as assigned ones of the source."""
     held = set(Assignment.objects.filter(event__run=found.target).values_list("event", "user"))
-    asked = Assignment.objects.filter(event__run=found.source).order_by("pk").values_list("event", "user", "by")
-    matched = [(found.counterparts.same_event(event), user, by) for event, user, by in asked]
+    team = found.target.patch.team
+    may = Membership.objects.filter(team=team, role__in=Membership.WRITERS, user__is_active=True)
+    asked = Assignment.objects.filter(event__run=found.source, user__in=may.values("user")).order_by("pk")
+    rows = asked.values_list("event", "user", "by")
+    matched = [(found.counterparts.same_event(event), user, by) for event, user, by in rows]
     return [
         Assignment(event_id=key, user_id=user, by_id=by)
         for key, user, by in matched
@@ -169,25 +195,35 @@ def carry(source: Run, target: Run, by: User | None) -> list[Act]:
     plan, at = plan_of(found), timezone.now()
     acts: dict[int, Act] = {}
     words = f"from run {source.number}, carried over" + (f" by {by.username}" if by else "")
-    for fate, user, judged, is_settlement in plan.given:
-        assert fate.target is not None
-        if user.pk not in acts:
-            # all at one time, so that settlements hold in the order in which they are put, as they did
-            acts[user.pk] = begin_act(target, user, Act.Kind.CARRY, words)
-            acts[user.pk].at = at
-            acts[user.pk].save(update_fields=["at"])
-        if is_settlement:
-            put_settlement(acts[user.pk], fate.target, {**judged.as_dict(), "by": user.pk})
+    for one in plan.given:
+        assert one.fate.target is not None
+        if one.user.pk not in acts:
+            acts[one.user.pk] = begin_act(target, one.user, Act.Kind.CARRY, words)
+        # as old as it is: of two settlements that differ the later one holds here as well
+        told, when = one.judged.as_dict(), one.at.isoformat()
+        if one.is_settlement:
+            put_settlement(acts[one.user.pk], one.fate.target, {**told, "by": one.user.pk, "at": when})
         else:
-            put_verdict(acts[user.pk], fate.target, judged, carried_from=fate.event)
+            told |= {"given_at": when, "carried_from": one.fate.event.pk}
+            restore_verdict(acts[one.user.pk], one.fate.target, told)
     for pk, sentence in plan.stale.items():
         values = {"stale": sentence}
         Standing.objects.update_or_create(event_id=pk, defaults=values, create_defaults={**values, "changed_at": at})
-    GoldEvent.objects.bulk_create(plan.gold, batch_size=500, ignore_conflicts=True)
+    _put_gold(plan.gold)
     Assignment.objects.bulk_create(plan.assignments, batch_size=500, ignore_conflicts=True)
     if acts:
         settlement_changed.send(Run, run=target)
     return list(acts.values())
+
+
+def _put_gold(gold: Sequence[GoldEvent]) -> None:
+    """Answers as old as they are: whoever has set one has known it since."""
+    known_since = {(row.event_id, row.by_id): row.at for row in gold}
+    GoldEvent.objects.bulk_create(gold, batch_size=500, ignore_conflicts=True)
+    held = list(GoldEvent.objects.filter(event__in=[event for event, _ in known_since]))
+    for row in held:
+        row.at = known_since.get((row.event_id, row.by_id), row.at)
+    GoldEvent.objects.bulk_update(held, ["at"], batch_size=500)
 
 
 def carry_when_done(run: Run, **_: Any) -> None:

@@ -9,9 +9,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from poreweb.http import Request, get_visible, may_lead, must_lead
-from poreweb.review.carry import Plan, carry, default_source, plan_of
-from poreweb.review.comparison import CHANGED, HOWS, Fate, compare
+from poreweb.http import Request, get_visible, may_lead, must_lead, whole_number
+from poreweb.review.carry import Plan, carry, default_source, plan_for
+from poreweb.review.comparison import CHANGED, HOWS, Fate, compare, told_to
 from poreweb.review.models import ReviewEntry
 from poreweb.review.queries import with_state
 from poreweb.tracks.models import Event, Feature, Run
@@ -50,7 +50,7 @@ def _source(request: Request, target: Run) -> Run | None:
     if not asked:
         return default_source(target)
     others = target.patch.runs.exclude(pk=target.pk)
-    source = others.filter(pk=int(asked)).first() if asked.isdecimal() and len(asked) < 19 else None
+    source = others.filter(pk=whole_number(asked) or 0).first()
     if source is None:
         raise Http404("that is no other run of this patch")
     return source
@@ -78,8 +78,9 @@ def _carry(request: Request, source: Run | None, target: Run) -> HttpResponse:
 
 
 def _compared(request: Request, source: Run, target: Run) -> dict[str, Any]:
-    found = compare(source, target)
-    plan, numbers = plan_of(found), found.numbers
+    compared = compare(source, target)
+    plan, found = plan_for(compared, request.user), told_to(compared, request.user)
+    numbers = found.numbers
     how = request.GET.get("how", "") if request.GET.get("how") in HOWS else ""
     chosen = [fate for fate in found.fates if not how or fate.how == how]
     page = Paginator(chosen, PER_PAGE).get_page(request.GET.get("page"))
@@ -88,7 +89,7 @@ def _compared(request: Request, source: Run, target: Run) -> dict[str, Any]:
         "numbers": numbers,
         "n_judged": len(found.fates),
         "plan": plan,
-        "planned": plan.numbers,
+        "planned": plan and plan.numbers,
         "page": page,
         "rows": _rows(request, page.object_list, plan),
         "query": f"{here}&how={how}" if how else here,
@@ -101,7 +102,7 @@ def _compared(request: Request, source: Run, target: Run) -> dict[str, Any]:
     }
 
 
-def _rows(request: Request, fates: Any, plan: Plan) -> list[dict[str, Any]]:
+def _rows(request: Request, fates: Any, plan: Plan | None) -> list[dict[str, Any]]:
     """The events of a page in both runs, with what the reader may know of them."""
     keys = {fate.event.pk for fate in fates} | {fate.target.pk for fate in fates if fate.target}
     known = {event.pk: event for event in with_state(Event.objects.filter(pk__in=keys), request.user)}
@@ -110,17 +111,22 @@ def _rows(request: Request, fates: Any, plan: Plan) -> list[dict[str, Any]]:
         event, target = known.get(fate.event.pk), known.get(fate.target.pk) if fate.target else None
         if event is None:  # a job has just replaced it
             continue
-        shown = [one for one in fate.verdicts if not event.is_hidden or one.reviewer_id == request.user.pk]
-        rows.append({"fate": fate, "event": event, "target": target, "verdicts": shown, "then": _then(fate, plan)})
+        rows.append({"fate": fate, "event": event, "target": target, "then": _then(fate, plan)})
     return rows
 
 
-def _then(fate: Fate, plan: Plan) -> str:
-    """What carrying over does with an event."""
+def _then(fate: Fate, plan: Plan | None) -> str:
+    """What carrying over does with an event, as far as that is told."""
+    if plan is None:
+        return ""
     if fate.target is None:
         return "stays behind"
+    if not fate.is_told:
+        return "not told: it waits for your own verdict"
     if fate.event.pk in plan.left:
         return "left: judged there already"
+    if fate.event.pk in plan.kept:
+        return "stays behind: not settled"
     if fate.how == CHANGED:
         return "will be flagged" if fate.target.pk in plan.stale else "flagged"
     return "will be carried over" if fate.event.pk in plan.carried else "carried over"

@@ -1,14 +1,17 @@
 """Two runs of one patch: what has become, in the second, of the events that people have judged in the first."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from django.contrib.auth.models import User
 from django.db.models import Q
 
+from poreweb.http import may_lead
 from poreweb.review.consensus import STATE_OF
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Choice, Judged, Settlement, Verdict
+from poreweb.review.queries import hidden_from
 from poreweb.tracks import rows
 from poreweb.tracks.extension import Pair, features_of, settled_links
 from poreweb.tracks.models import Event, Run
@@ -20,6 +23,7 @@ from processing.matching import EventMatch, carry_correction, match_events, matc
 from processing.track.paths import is_joined
 
 SAME, CHANGED, GONE = HOWS = ("same", "changed", "gone")
+GONE_AWAY = "somebody who has left"
 # What an event is called, with how many pores take part where that says something.
 NAMES = {
     "merge": "merge of {n_parents}", "split": "split into {n_children}", "gap": "gap", "appear": "appearance",
@@ -60,6 +64,8 @@ class Fate:
     event of the other run, None when it is gone. ``judgements`` are what the verdicts, by
     reviewer's key, and under None a lead's settlement say there, of the same event only. Of
     ``n_links`` settled links of the event that can be told, ``contradicted`` are otherwise.
+    Where not all that was said fits, ``how`` and ``words`` tell that; ``match`` does not.
+    Of an event that is not ``is_told`` nothing is here that people have said, as `told_to`.
     """
 
     event: Event
@@ -72,26 +78,41 @@ class Fate:
     judgements: Mapping[int | None, Judgement]
     n_links: int
     contradicted: tuple[tuple[Pair, bool], ...]
+    match: EventMatch
+    is_told: bool = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not settled, so that a blind team keeps what was said of it to itself."""
+        return self.settlement is None or self.settlement.choice == Choice.UNSURE
 
     @property
     def name(self) -> str:
         """As in "merge of 3"."""
         return NAMES[self.what.kind].format(n_parents=len(self.what.parents), n_children=len(self.what.children))
 
-    @property
-    def stale(self) -> str:
-        """Why the event that it has changed into should be looked at, one sentence; tells no open verdict."""
+    def stale(self, members: Collection[int]) -> str:
+        """
+        Why the event that it has changed into should be looked at, one sentence; tells no open verdict.
+
+        Names the team's ``members``, by their keys, and nobody who has left it.
+        """
         run, n = self.event.run.number, len(self.verdicts)
-        if self.settlement is None or self.settlement.choice == Choice.UNSURE:
+        if self.settlement is None or self.is_open:
             said = f"{n} verdict{'' if n == 1 else 's'}"
             return f"Run {run} had {said} on this {self.name}, which did not settle it; {self.words}."
-        if self.settlement.by is not None:
-            names = [self.settlement.by.username]
-        else:
-            answer = Judgement.of(self.settlement).answer
-            names = [verdict.reviewer.username for verdict in self.verdicts if Judgement.of(verdict).answer == answer]
+        people = self._settled_by(self.settlement)
+        names = sorted(user.username for user in people if user.pk in members)
+        if len(names) < len(people):
+            names.append(GONE_AWAY)
         state = STATE_OF[self.settlement.choice].label
-        return f"Run {run} had this {self.name} as {state} by {' and '.join(sorted(names))}; {self.words}."
+        return f"Run {run} had this {self.name} as {state} by {' and '.join(names)}; {self.words}."
+
+    def _settled_by(self, settlement: Settlement) -> list[User]:
+        if settlement.by is not None:
+            return [settlement.by]
+        answer = Judgement.of(settlement).answer
+        return [verdict.reviewer for verdict in self.verdicts if Judgement.of(verdict).answer == answer]
 
 
 @dataclass(frozen=True)
@@ -149,6 +170,30 @@ def compare(source: Run, target: Run) -> Comparison:
     return Comparison(source, target, fates, counterparts)
 
 
+def told_to(found: Comparison, viewer: User) -> Comparison:
+    """
+    The same without what the viewer is not to know, in a blind team: what is said of events that wait for his verdict.
+
+    A lead, who carries verdicts over, is told which these are. Others are told of none of
+    them, nor how many there are.
+    """
+    hidden = hidden_from(viewer) if found.source.patch.team.is_blind else None
+    if hidden is None:
+        return found
+    untold = set(Event.objects.filter(hidden, run=found.source).values_list("pk", flat=True))
+    if may_lead(viewer, found.source.patch.team):
+        fates = [_unsaid(fate) if fate.event.pk in untold else fate for fate in found.fates]
+    else:
+        fates = [fate for fate in found.fates if fate.event.pk not in untold]
+    return replace(found, fates=fates)
+
+
+def _unsaid(fate: Fate) -> Fate:
+    """What the tracking alone has made of the event."""
+    found = fate.match
+    return Fate(fate.event, fate.what, found.how, found.words, fate.target, (), None, {}, 0, (), found, is_told=False)
+
+
 class _Links:
     """What is settled of a run's links, and which links the other run has."""
 
@@ -199,4 +244,4 @@ def _fate(
         words += "; its links are as they were settled"
     target = None if match.key is None else rows_there.get(match.key)
     known = n_known, tuple(contradicted)
-    return Fate(event, what, how, words, target, tuple(verdicts), settlement, judgements, *known)
+    return Fate(event, what, how, words, target, tuple(verdicts), settlement, judgements, *known, match)

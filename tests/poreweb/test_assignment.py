@@ -255,7 +255,7 @@ def test_what_is_no_key_is_told_in_a_sentence(post, events, shares, bob, key):
         response = post(verb, events=[key, ticked], member=bob.pk)
         assert "An event is named by its number." in response.text
         assert re.search(f'value="{ticked}"[^>]* checked>', response.text)
-        assert "Choose someone who can judge." in post(verb, events=[ticked], member=key or 0).text
+        assert "errorlist" in post(verb, events=[ticked], member=key).text
     assert "is not a valid value" in post("assign", **{**shares, "members": [key, bob.pk]}).text
     assert not Assignment.objects.exists()
 

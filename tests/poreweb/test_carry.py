@@ -10,6 +10,8 @@ from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from poreweb.consensus.actions import set_gold
+from poreweb.consensus.gold import answers_to_gold
 from poreweb.observations.models import Frame, RawFile
 from poreweb.review import actions, steps
 from poreweb.review.carry import carry, default_source, plan_of
@@ -346,11 +348,12 @@ def test_everybody_s_verdicts_are_given_again(run, other, event, first_gap, alic
     actions.give_verdict(event, bob, ACCEPT)
     actions.give_verdict(first_gap, bob, UNSURE)
     acts = carry(run, other, lena)
-    assert [(act.by, act.kind, act.words, act.run) for act in acts] == [
+    assert [(act.by, act.kind, act.words, act.run) for act in sorted(acts, key=lambda act: act.by_id)] == [
         (name, "carry", "from run 1, carried over by lena", other) for name in (alice, bob)
     ]
     given = there(event, other).verdicts.get(reviewer=alice)
     assert (given.choice, given.reason, given.note, given.carried_from) == ("accept", "motion", "clear", event)
+    assert given.given_at == event.verdicts.get(reviewer=alice).given_at
     assert there(event, other).standing.state == "accepted"
     assert there(event, other).settlement.choice == "accept"
     assert there(first_gap, other).verdicts.get().choice == "unsure"
@@ -429,14 +432,33 @@ def test_what_has_changed_is_flagged_and_nothing_else(run, other, event, alice, 
     assert standing.stale == ""
 
 
-def test_open_verdicts_are_not_told_by_the_flag(run, other, event, alice, lena, team):
+def test_open_verdicts_are_not_told_by_a_flag_where_judging_is_blind(
+    run, other, event, alice, lena, team, sign_in, url
+):
     team.quorum, team.is_blind = 2, True
     team.save()
     actions.give_verdict(event, alice, REJECT)
     there(event, other).parents.first().delete()
+    said = text(sign_in("lena").get(url))
+    assert "1 changed event that is not settled stays behind: a flag would tell of open verdicts." in said
+    carry(run, other, lena)
+    assert not Standing.objects.filter(event__run=other).exists()
+    team.is_blind = False
+    team.save()
     carry(run, other, lena)
     words = "Run 1 had 1 verdict on this merge of 2, which did not settle it; one parent of 2 is not there."
     assert Standing.objects.get(event__run=other).stale == words
+
+
+def test_who_has_left_is_not_named(run, other, event, alice, bob, team):
+    team.quorum = 2
+    team.save()
+    for reviewer in (alice, bob):
+        actions.give_verdict(event, reviewer, ACCEPT)
+    there(event, other).parents.first().delete()
+    bob.memberships.all().delete()
+    carry(run, other, None)
+    assert "as accepted by alice and somebody who has left;" in Standing.objects.get(event__run=other).stale
 
 
 def test_an_event_that_somebody_has_judged_there_stays(run, other, event, first_gap, alice, bob):
@@ -465,7 +487,7 @@ def test_the_later_settlement_still_holds(run, other, event, first_gap, last_gap
     carry(run, other, None)
     settled = Settlement.objects.filter(event__run=other)
     assert [row.event for row in settled] == [there(one, other) for one in order]
-    assert len({row.at for row in settled}) == 1
+    assert [row.at for row in settled] == [row.at for row in Settlement.objects.filter(event__run=run)]
 
 
 def test_gold_events_and_assignments_go_along(run, other, event, first_gap, alice, lena):
@@ -482,26 +504,48 @@ def test_gold_events_and_assignments_go_along(run, other, event, first_gap, alic
     ]
 
 
+def test_an_answer_is_as_old_as_where_it_was_set(run, other, event, lena, team):
+    """So what its owner judges in the other run before it goes along tells nothing of him."""
+    set_gold(event, ACCEPT, lena)
+    actions.give_verdict(there(event, other), lena, ACCEPT)
+    carry(run, other, None)
+    assert there(event, other).gold.at == event.gold.at
+    assert answers_to_gold(team) == []
+
+
+def test_whoever_may_not_judge_is_given_no_event(run, other, event, alice, bob, lena):
+    for user in (alice, bob, lena):
+        Assignment.objects.create(event=event, user=user, by=lena)
+    alice.memberships.all().delete()
+    bob.memberships.update(role="viewer")
+    carry(run, other, lena)
+    assert [row.user for row in Assignment.objects.filter(event__run=other)] == [lena]
+    type(lena).objects.filter(pk=lena.pk).update(is_active=False)
+    Assignment.objects.filter(event__run=other).delete()
+    carry(run, other, lena)
+    assert not Assignment.objects.filter(event__run=other).exists()
+
+
 def test_undo_takes_it_back_for_good(run, other, event, first_gap, alice, lena):
     for one in (event, first_gap):
         actions.give_verdict(one, alice, ACCEPT)
     carry(run, other, lena)
     assert steps.next_undo(other, lena) is None  # it is alice's
-    act = steps.undo(other, alice)
+    act = steps.undo(other, alice, anyway=True)
     assert act.kind == Act.Kind.CARRY
     assert not Verdict.objects.filter(event__run=other).exists()
     assert not Settlement.objects.filter(event__run=other).exists()
     assert set(Standing.objects.filter(event__run=other).values_list("state", flat=True)) == {"pending"}
     assert carry(run, other, lena) == []
     assert Verdict.objects.filter(event__run=run).count() == 2
-    steps.redo(other, alice)
+    steps.redo(other, alice, anyway=True)
     assert Verdict.objects.filter(event__run=other).count() == 2
 
 
 def test_it_is_done_whole_or_not_at_all(run, other, event, first_gap, alice, monkeypatch, everything):
     for one in (event, first_gap):
         actions.give_verdict(one, alice, ACCEPT)
-    before, put, calls = everything(), actions.put_verdict, []
+    before, put, calls = everything(), actions.restore_verdict, []
 
     def fails_late(*args: object, **kwargs: object) -> None:
         calls.append(1)
@@ -509,7 +553,7 @@ def test_it_is_done_whole_or_not_at_all(run, other, event, first_gap, alice, mon
             raise RuntimeError("broken")
         put(*args, **kwargs)
 
-    monkeypatch.setattr("poreweb.review.carry.put_verdict", fails_late)
+    monkeypatch.setattr("poreweb.review.carry.restore_verdict", fails_late)
     with pytest.raises(RuntimeError):
         carry(run, other, None)
     assert everything() == before
@@ -521,8 +565,7 @@ def test_trouble_does_not_fail_the_run(run, rerun, event, alice, monkeypatch, ca
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("poreweb.review.carry.put_settlement", broken)
-    monkeypatch.setattr("poreweb.review.carry.put_verdict", lambda act, event, *_, **__: broken())
+    monkeypatch.setattr("poreweb.review.carry.restore_verdict", broken)
     made = rerun()
     assert made.state == "done"
     assert "Verdicts of run 1 could not be carried over: broken." in log(made)
@@ -584,22 +627,63 @@ def test_only_a_lead_carries_over(sign_in, run, other, url, event, alice, everyt
     assert "Carry over from run 1" in sign_in("lena").get(url).text
 
 
-def test_a_blind_reviewer_learns_no_open_verdict(sign_in, run, other, url, event, first_gap, alice, bob, lena, team):
+def test_gold_events_are_told_to_leads_alone(sign_in, other, url, event, alice, lena):
+    actions.give_verdict(event, alice, ACCEPT)
+    set_gold(event, ACCEPT, lena)
+    for name, n in (("lena", 1), ("alice", 0)):
+        client = sign_in(name)
+        assert api(client, other)["planned"]["gold"] == n
+        assert ("1 gold event goes along" in text(client.get(url))) is bool(n)
+
+
+@pytest.fixture
+def judged_blindly(event, first_gap, alice, bob, team) -> None:
+    """Alice has corrected two events of a blind team, Bob has accepted one of them."""
     team.quorum, team.is_blind = 2, True
     team.save()
     for one in (event, first_gap):
         actions.give_verdict(one, alice, Judgement("correct", joined=(999999,)))
     actions.give_verdict(first_gap, bob, ACCEPT)
-    said = text(sign_in("bob").get(url))
-    row = said[said.index("Merge of 2") :]
-    assert "alice" not in row
-    assert "others' verdicts are hidden until yours is in" in row
-    assert "fits here" not in row
-    assert "1 in all" in row
+
+
+def api(client, run, part=""):
+    return client.get(f"/api/v1/runs/{run.pk}/carry/{part}").json()
+
+
+def test_a_blind_reviewer_learns_nothing_of_open_events(sign_in, other, url, event, first_gap, judged_blindly):
+    bob = sign_in("bob")
+    said = text(bob.get(url))
+    assert "Of the 1 event judged in run 1" in said
     assert "alice: corrected, bob: accepted" in said  # his own is in
-    visitor = text(sign_in("visitor").get(url))
-    assert "alice" not in visitor
-    assert "corrected" not in visitor
+    assert "Merge" not in said
+    assert "Carrying over" not in said
+    told = api(bob, other)
+    assert (told["numbers"], told["planned"]) == ({"same": 0, "changed": 1, "gone": 0}, None)
+    (fate,) = api(bob, other, "events/")["results"]
+    assert (fate["event"], fate["would_carry"], fate["would_flag"]) == (first_gap.pk, None, None)
+    visitor = sign_in("visitor")
+    assert "No event of run 1 is settled or judged by you." in text(visitor.get(url))
+    assert api(visitor, other, "events/")["results"] == []
+
+
+def test_nor_of_what_others_have_judged_in_the_other_run(sign_in, run, other, url, event, alice, bob, judged_blindly):
+    actions.give_verdict(event, bob, Judgement("correct", joined=(999999,)))  # settled, so that everybody knows
+    before = text(sign_in("visitor").get(url))
+    assert "corrected" in before
+    actions.give_verdict(there(event, other), alice, ACCEPT)
+    assert text(sign_in("visitor").get(url)) == before
+
+
+def test_a_lead_learns_which_open_events_there_are_and_no_more(sign_in, other, url, event, judged_blindly):
+    lead = sign_in("lena")
+    said = text(lead.get(url))
+    row = said[said.index("Merge of 2") :]
+    assert "Merge of 2 , frame 6 pending others' verdicts are hidden until yours is in not told same" in row
+    assert "alice" not in row
+    assert "fits here" not in row
+    (fate,) = [one for one in api(lead, other, "events/")["results"] if one["event"] == event.pk]
+    assert (fate["how"], fate["would_carry"]) == ("same", None)
+    assert api(lead, other)["planned"]["verdicts"] == 0
 
 
 def test_with_which_run_it_is_compared(sign_in, run, twin, team, everything):

@@ -37,7 +37,7 @@ def test_progress_is_read_from_the_rows(start, queues, as_alice):
     progress = progress_of(run)
     assert (progress.is_running, progress.percent, progress.sentence) == (False, 100, "done")
     assert {stage.state for stage in progress.stages} == {"done"}
-    assert "hx-trigger" not in as_alice.get(run.get_absolute_url()).text
+    assert 'hx-trigger="every' not in as_alice.get(run.get_absolute_url()).text
 
 
 @pytest.mark.parametrize(("seconds", "words"), SPANS)

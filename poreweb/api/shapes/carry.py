@@ -37,7 +37,7 @@ class CarryShape(serializers.Serializer[Any]):
     source = Key(help_text="The run in which people have judged.")  # type: ignore[assignment]
     target = Key(help_text="The run to which it would be carried over.")
     numbers = FatesShape()
-    planned = PlannedShape()
+    planned = PlannedShape(allow_null=True, help_text="Null for all but leads in a team that judges blindly.")
     n_contradicted = serializers.IntegerField(help_text="Links that are otherwise than they were settled.")
 
 
@@ -50,8 +50,12 @@ class FateShape(serializers.Serializer[Any]):
     how = serializers.ChoiceField(HOWS)
     words = Text(help_text="What differs.")
     target = Key(allow_null=True, help_text="The event of the target; null when it is gone.")
-    would_carry = serializers.BooleanField(help_text="Whether what was said of it would be carried over now.")
-    would_flag = serializers.BooleanField(help_text="Whether its counterpart would be flagged now.")
+    would_carry = serializers.BooleanField(
+        allow_null=True, help_text="Whether what was said of it would be carried over now; null where that is not told."
+    )
+    would_flag = serializers.BooleanField(
+        allow_null=True, help_text="Whether its counterpart would be flagged now; null where that is not told."
+    )
     n_contradicted = serializers.IntegerField(help_text="Its links that are otherwise than they were settled.")
 
 

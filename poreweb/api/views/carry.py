@@ -11,8 +11,8 @@ from poreweb.api.schema import PROBLEM, operation
 from poreweb.api.shapes import carry as shapes
 from poreweb.api.views.review import run_of
 from poreweb.http import must_lead
-from poreweb.review.carry import Plan, carry, default_source, plan_of
-from poreweb.review.comparison import Fate, compare
+from poreweb.review.carry import Plan, carry, default_source, plan_for
+from poreweb.review.comparison import Fate, compare, told_to
 from poreweb.tracks.models import Run
 
 
@@ -34,15 +34,21 @@ class RunCarry(Address):
 
     @operation(shapes.CarryShape, query=shapes.CarryQuery, also={409: PROBLEM})
     def get(self, request: ApiRequest, run_id: int) -> Response:
-        """What has become in this run of the events judged in another one, and what carrying over would do."""
+        """
+        What has become in this run of the events judged in another one, and what carrying over would do.
+
+        In a team that judges blindly all but its leads are told of events alone that are
+        settled or that they have judged too.
+        """
         target = run_of(request.user, run_id)
         source = _source(target, self.asked(shapes.CarryQuery))
-        found = compare(source, target)
+        compared = compare(source, target)
+        plan, found = plan_for(compared, request.user), told_to(compared, request.user)
         told = {
             "source": source.pk,
             "target": target.pk,
             "numbers": found.numbers,
-            "planned": plan_of(found).numbers,
+            "planned": plan and plan.numbers,
             "n_contradicted": len(found.contradicted),
         }
         return Response(shapes.CarryShape(told).data)
@@ -64,13 +70,14 @@ class RunCarryEvents(Address):
         """What has become in this run of each event judged in another one, in time."""
         target = run_of(request.user, run_id)
         asked = self.asked(shapes.FateQuery)
-        found = compare(_source(target, asked), target)
+        compared = compare(_source(target, asked), target)
+        plan, found = plan_for(compared, request.user), told_to(compared, request.user)
         fates = [fate for fate in found.fates if asked.get("how", fate.how) == fate.how]
-        plan = plan_of(found)
         return self.page(fates, shapes.FateShape, make=lambda page: [_told(fate, plan) for fate in page])
 
 
-def _told(fate: Fate, plan: Plan) -> dict[str, Any]:
+def _told(fate: Fate, plan: Plan | None) -> dict[str, Any]:
+    known = plan if fate.is_told else None
     return {
         "event": fate.event.pk,
         "kind": fate.event.kind,
@@ -78,7 +85,7 @@ def _told(fate: Fate, plan: Plan) -> dict[str, Any]:
         "how": fate.how,
         "words": fate.words,
         "target": fate.target and fate.target.pk,
-        "would_carry": fate.event.pk in plan.carried,
-        "would_flag": fate.target is not None and fate.target.pk in plan.stale,
+        "would_carry": known and fate.event.pk in known.carried,
+        "would_flag": known and fate.target is not None and fate.target.pk in known.stale,
         "n_contradicted": len(fate.contradicted),
     }

@@ -90,8 +90,8 @@ def release_file(request: Request, pk: int, number: int, name: str) -> FileRespo
 
 
 def _release(request: Request, patch_id: int, number: int) -> Release:
-    visible = Release.objects.visible_to(request.user).select_related("patch__team", "run", "frozen_by")
-    return get_object_or_404(visible, patch_id=patch_id, number=number)
+    patch = get_visible(Patch.objects.all(), request.user, patch_id)
+    return get_object_or_404(patch.releases.select_related("patch__team", "run", "frozen_by"), number=number)
 
 
 def _list_page(request: Request, patch: Patch, **form: Any) -> HttpResponse:

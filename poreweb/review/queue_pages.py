@@ -1,5 +1,6 @@
 """HTTP in, HTTP out: the events that wait, and verdicts on many at once."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -11,19 +12,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from poreweb.http import Request, get_visible, may_lead, may_write, must_write, whole_number
-from poreweb.review import actions, progress, strip
+from poreweb.review import many, progress, strip
 from poreweb.review.forms import NoteForm
-from poreweb.review.judgement import Judgement
-from poreweb.review.models import Choice
-from poreweb.review.queries import STATES, events_to_review, judged_by, waits_for, with_state
+from poreweb.review.models import Act
+from poreweb.review.queries import STATES, events_to_review, with_state
 from poreweb.review.queue import ALL, ME, NOBODY, ORDERS, Queue
 from poreweb.tracks.models import Event, Run
-from processing.errors import FitsError, FrameError
+from processing.errors import FitsError, FrameError, ParameterError
 from processing.lineage import EVENT_KINDS
 from processing.timekeys import format_t_rec
 
 PER_PAGE = 50
-MOST_AT_ONCE = 500  # two seconds during which nobody else can write
 KEPT_A_DAY = {"Cache-Control": "private, max-age=86400"}
 
 
@@ -79,13 +78,8 @@ def _n_waiting(request: Request, listed: Any, run: Run | None) -> int:
     """How many of a run's listed events the reader may judge at once."""
     if run is None or not may_write(request.user, run.patch.team):
         return 0
-    n: int = _unjudged(request, listed).count()
+    n: int = many.unjudged(listed, request.user).count()
     return n
-
-
-def _unjudged(request: Request, events: Any) -> Any:
-    """Those that wait for the reader's first word; a lead's own verdict on what is disputed is not overwritten."""
-    return events.filter(waits_for(request.user)).exclude(judged_by(request.user))
 
 
 def _times(events: Any) -> dict[int, str]:
@@ -141,34 +135,23 @@ def judge_all(request: Request, run_id: int) -> HttpResponse:
     must_write(request.user, run.patch.team)
     queue = Queue.of(request.GET).but(scope="")
     back = f"{reverse('review:events', args=[run.pk])}{queue.query()}"
-    choice, expected = request.POST.get("choice", ""), request.POST.get("n", "")
-    waiting = list(_unjudged(request, queue.events(request.user, run)).select_related("run__patch__team"))
-    form = NoteForm(request.POST)
-    if choice not in (Choice.ACCEPT, Choice.REJECT, Choice.UNSURE):
-        messages.error(request, f"{choice or 'Nothing'} is not a verdict that many events can have at once.")
-    elif not form.is_valid():
-        messages.error(request, f"Nothing was judged: the note {form.errors['note'][0]}")
-    elif len(waiting) > MOST_AT_ONCE:
-        messages.error(
-            request, f"Nothing was judged: at most {MOST_AT_ONCE} events can be at once, not {len(waiting)}."
-        )
-    elif expected != str(len(waiting)):
-        messages.error(request, f"Nothing was judged: {len(waiting)} events wait here now, not {expected or 'none'}.")
-    else:
-        words = f"{Choice(choice).label} {len(waiting)} events{_in_words(queue)}"
-        judged = Judgement(choice, note=form.cleaned_data["note"])
-        try:
-            actions.give_verdicts(waiting, request.user, judged, words=words)
-        except Event.DoesNotExist:
-            messages.error(request, "Nothing was judged: frames are being added, and an event has just gone.")
-        else:
-            messages.success(request, f"{words[0].upper()}{words[1:]}; undo takes all of them back.")
+    choice, expected = request.POST.get("choice", ""), whole_number(request.POST.get("n", ""))
+    say_of_many(request, lambda note: many.judge_listed(run, queue, request.user, choice, note=note, expected=expected))
     return redirect(back)
 
 
-def _in_words(queue: Queue) -> str:
-    asked = [f"{name.replace('_', ' ')} {value}" for name, value in queue.asked().items() if name != "order"]
-    return f" ({', '.join(asked)})" if asked else ""
+def say_of_many(request: Request, judge: Callable[[str], Act]) -> None:
+    """Judge many events with the note that was sent, and say what came of it."""
+    form = NoteForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Nothing was judged: the note is refused. {form.errors['note'][0]}")
+        return
+    try:
+        act = judge(form.cleaned_data["note"])
+    except ParameterError as problem:
+        messages.error(request, f"Nothing was judged: {problem}.")
+    else:
+        messages.success(request, f"{act.words[0].upper()}{act.words[1:]}; undo takes it back in one step.")
 
 
 @require_GET

@@ -137,6 +137,16 @@ def test_who_may_is_let_in(sign_in, keys):
     assert wrong == []
 
 
+def test_a_number_beyond_all_keys_is_not_found(sign_in, keys, everything):
+    before, client, wrong = everything(), sign_in("lena"), []
+    for way in (*PAGES, *API):
+        for part in way.parts:
+            if part in keys and (status := ask(client, way, {**keys, part: 2**70}).status_code) not in (403, 404):
+                wrong.append((say(way), part, status))
+    assert wrong == []
+    assert everything() == before
+
+
 def test_another_team_cannot_upload_here(sign_in, team, everything):
     before = everything()
     form = {"team": team.pk, "records": SimpleUploadedFile("a.fits", b"x")}

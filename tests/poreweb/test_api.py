@@ -358,9 +358,10 @@ def test_a_whole_track(alice_api, run):
     url = f"/api/v1/runs/{run.pk}/tracks/1/verdict/"
     assert alice_api.post(url, {"choice": "accept"}).json()["n_events"] == 1
     assert alice_api.post(url, {"choice": "accept"}).status_code == 409
-    assert (
-        alice_api.post(url, {"choice": "spurious", "note": "a scratch"}).json()["act"]["words"] == "track 1 is no pore"
-    )
+    spurious = {"choice": "spurious", "note": "a scratch"}
+    assert "you have accepted its first event" in alice_api.post(url, spurious).json()["detail"]
+    alice_api.post(f"/api/v1/runs/{run.pk}/undo/", {})
+    assert alice_api.post(url, spurious).json()["act"]["words"] == "track 1 is no pore"
     assert len(Verdict.objects.get().correction["spurious"]) == run.tracks.get(number=1).n_features
 
 

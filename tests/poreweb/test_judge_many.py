@@ -21,7 +21,7 @@ def test_all_that_is_listed_is_judged_in_one_act(as_alice, run, gaps, url):
     page = as_alice.get(f"/runs/{run.pk}/events/?kind=gap")
     assert page.context["n_waiting"] == len(gaps) == 2
     response = as_alice.post(f"{url}?kind=gap", {"choice": "accept", "n": 2, "note": "clear flicker"}, follow=True)
-    assert "Accepted 2 events (kind gap); undo takes all of them back." in response.text
+    assert "Accepted 2 events (kind gap); undo takes it back in one step." in response.text
     assert {verdict.event for verdict in Verdict.objects.all()} == set(gaps)
     assert Verdict.objects.first().note == "clear flicker"
     act = Act.objects.get()
@@ -92,7 +92,7 @@ def test_one_s_own_word_on_the_first_event_is_not_overwritten(as_alice, event):
     Event.objects.filter(parents__track=track).exclude(pk=event.pk).delete()
     as_alice.post(reverse("review:give-verdict", args=[event.pk]), {"choice": "accept"})
     url = reverse("review:judge-track", args=[event.run_id, track.number])
-    assert "You have accepted its first event" in as_alice.post(url, {"choice": "spurious"}, follow=True).text
+    assert "you have accepted its first event" in as_alice.post(url, {"choice": "spurious"}, follow=True).text
     assert Verdict.objects.get().choice == "accept"
 
 
@@ -104,9 +104,9 @@ def test_a_lead_s_own_verdict_on_what_is_disputed_stays(sign_in, event, url):
 
 
 def test_too_many_at_once_are_refused(as_alice, run, url, monkeypatch):
-    monkeypatch.setattr("poreweb.review.queue_pages.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("poreweb.review.many.MOST_AT_ONCE", 2)
     response = as_alice.post(url, {"choice": "accept", "n": 3}, follow=True)
-    assert "at most 2 events can be at once, not 3." in response.text
+    assert "Nothing was judged: at most 2 events can be judged at once, not 3." in response.text
     assert not Verdict.objects.exists()
 
 

@@ -14,15 +14,15 @@ from poreweb.api.problems import RefusedError, refuse_form
 from poreweb.api.schema import operation
 from poreweb.api.shapes import review as shapes
 from poreweb.http import get_visible, must_lead, must_write
-from poreweb.review import actions, leases, progress, steps
+from poreweb.review import actions, leases, many, progress, steps
 from poreweb.review.desk.context import event_words
 from poreweb.review.desk.links import event_alternatives, event_links
 from poreweb.review.forms import VerdictForm
-from poreweb.review.judgement import Judgement
 from poreweb.review.models import Act, Choice, Settlement, Verdict
-from poreweb.review.queries import hidden_from, visible_entries, visible_verdicts, waits_for, with_state
+from poreweb.review.queries import hidden_from, visible_entries, visible_verdicts, with_state
 from poreweb.review.queue import ALL, Queue
 from poreweb.tracks.models import Event, Run
+from processing.errors import ParameterError
 from processing.timekeys import format_t_rec
 
 
@@ -125,16 +125,12 @@ class RunVerdicts(Address):
         self.asked(shapes.RunQueueQuery)
         told = self.told(shapes.BulkIn)
         queue = Queue.of(request.query_params).but(scope="")
-        waiting = list(
-            queue.events(request.user, run).filter(waits_for(request.user)).select_related("run__patch__team")
-        )
-        if told["n"] != len(waiting):
-            raise RefusedError(f"Nothing was judged: {len(waiting)} events wait here now, not {told['n']}.")
-        asked = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in queue.asked().items())
-        words = f"{Choice(told['choice']).label} {len(waiting)} events" + (f" ({asked})" if asked else "")
-        judged = Judgement(told["choice"], note=told.get("note", ""))
-        act = actions.give_verdicts(waiting, request.user, judged, words=words)
-        return Response(shapes.DoneShape({"act": act, "n_events": len(waiting)}).data)
+        choice, note = told["choice"], told.get("note", "")
+        try:
+            act = many.judge_listed(run, queue, request.user, choice, note=note, expected=told["n"])
+        except ParameterError as problem:
+            raise RefusedError(f"Nothing was judged: {problem}.") from problem
+        return Response(shapes.DoneShape({"act": act, "n_events": told["n"]}).data)
 
 
 # -- One event -----------------------------------------------------------------------------------

@@ -17,17 +17,14 @@ from poreweb.api.views.patches import patch_of
 from poreweb.api.views.review import run_of, with_all
 from poreweb.http import get_visible, must_write
 from poreweb.observations.models import Patch
-from poreweb.review import actions as review
-from poreweb.review.judgement import Judgement
-from poreweb.review.models import Act, Choice, Reason
+from poreweb.review import many
 from poreweb.review.queries import events_to_review, waits_for, with_state
-from poreweb.review.track_pages import SPURIOUS, events_of
 from poreweb.tracks import actions
 from poreweb.tracks.extension import arrival
 from poreweb.tracks.forms import DEFAULTS, KEEP, RunForm
 from poreweb.tracks.models import Alternative, Feature, Link, Run, Segmentation, Track
 from poreweb.tracks.progress import progress_of
-from processing.edits import MAX_ITEMS
+from processing.errors import ParameterError
 
 
 class Runs(Address):
@@ -216,7 +213,7 @@ class TrackEvents(Address):
     def get(self, request: ApiRequest, run_id: int, number: int) -> Response:
         """The events at which a track begins, ends, joins, parts or flickers, in time."""
         track = get_object_or_404(run_of(request.user, run_id).tracks, number=number)
-        events = with_state(events_of(track), request.user)
+        events = with_state(many.events_of(track), request.user)
         return self.page(with_all(events, request.user), review_shapes.EventShape)
 
 
@@ -234,28 +231,11 @@ class TrackVerdict(Address):
         must_write(request.user, run.patch.team)
         track = get_object_or_404(run.tracks, number=number)
         told = self.told(review_shapes.TrackVerdictIn)
-        note = told.get("note", "")
-        if told["choice"] == SPURIOUS:
-            events, judged, words = _spurious(track, note)
-        else:
-            events = list(events_of(track).filter(waits_for(request.user)))
-            judged = Judgement(told["choice"], note=note)
-            words = f"{Choice(told['choice']).label} {len(events)} events of track {track.number}"
-        if not events:
-            raise RefusedError(f"No event of track {track.number} waits for your verdict.")
-        act = review.give_verdicts(events, request.user, judged, kind=Act.Kind.TRACK, words=words)
-        return Response(review_shapes.DoneShape({"act": act, "n_events": len(events)}).data)
-
-
-def _spurious(track: Track, note: str) -> tuple[list[Any], Judgement, str]:
-    """A correction of its first event: that is where a verdict can be kept."""
-    pores = list(track.features.order_by("pk").values_list("pk", flat=True))
-    if len(pores) > MAX_ITEMS:
-        raise RefusedError(
-            f"Track {track.number} has {len(pores)} pores; no more than {MAX_ITEMS} can be marked as spurious at once."
-        )
-    judged = Judgement(Choice.CORRECT, Reason.NO_PORE, note, {"add": [], "remove": [], "spurious": pores})
-    return list(events_of(track)[:1]), judged, f"track {track.number} is no pore"
+        try:
+            act = many.judge_track(track, request.user, told["choice"], note=told.get("note", ""))
+        except ParameterError as problem:
+            raise RefusedError(f"Nothing was judged: {problem}.") from problem
+        return Response(review_shapes.DoneShape({"act": act, "n_events": act.entries.count()}).data)
 
 
 class RunLinks(Address):

@@ -126,6 +126,20 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """
+    What a tracker is to leave as it is.
+
+    ``pairs`` of features are linked, or are not. Further, a ``spurious`` feature has no link
+    with a pore, and a ``closed`` end, (side of a pair, feature), has none at all.
+    """
+
+    pairs: dict[Pair, bool] = field(default_factory=dict)
+    spurious: set[int] = field(default_factory=set)
+    closed: set[tuple[int, int]] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
 class Published:
     """
     Machine and people in one lineage.
@@ -169,11 +183,12 @@ def apply_judgements(nodes: Sequence[Node], links: Iterable[Link], judgements: I
     The graph that is left and drawn by judgements, given in the order in which they were settled.
 
     On each link the later judgement holds. An accepted event has its links, and an
-    accepted appearance (disappearance) none into (out of) its pore; a rejected one loses
-    what `processing.lineage.apply_verdicts` takes from it. A link that the machine had not
-    has cost, overlap and distance NaN and no probability. A spurious feature goes with all
-    its links, unless a later judgement gives it one. What is said of features that are
-    not there, or of links back in time, changes nothing; see `correction_problem`.
+    accepted appearance (disappearance) none into (out of) its pore; a rejected one has of
+    its links the one that `processing.lineage.apply_verdicts` leaves it, and no other. A
+    link that the machine had not has cost, overlap and distance NaN and no probability. A
+    spurious feature goes with all its links, unless a later judgement gives it one. What is
+    said of features that are not there, or of links back in time, changes nothing; see
+    `correction_problem`.
 
     Events that are one lose the features between them: from one pore to one, the track
     goes on through the largest feature of each frame, which carries the others; from or to
@@ -189,7 +204,7 @@ def apply_judgements(nodes: Sequence[Node], links: Iterable[Link], judgements: I
     spurious = known & book.spurious.keys()
     graph = Graph([node for node in nodes if node.id not in spurious], ())
     for pair, link in given.items():
-        if book.says(pair, default=True) and graph.holds(pair):
+        if book.leaves(pair) and graph.holds(pair):
             graph.add(link)
     for pair, (present, _) in book.said.items():
         if present and pair not in given and graph.holds(pair):
@@ -207,17 +222,21 @@ def apply_judgements(nodes: Sequence[Node], links: Iterable[Link], judgements: I
     )
 
 
-def settled_pairs(links: Iterable[Link], judgements: Iterable[Judgement]) -> dict[Pair, bool]:
+def settled_of(links: Iterable[Link], judgements: Iterable[Judgement]) -> Settled:
     """
-    Which pairs of features are settled, and whether they are linked: what a tracker is to leave as it is.
+    What is settled, for a tracker.
 
-    What a corrected event keeps of its links is settled with it.
+    What a corrected event keeps of its links is settled with it, also those of a spurious
+    feature: so the event is found again, and with it what was said of it.
     """
     book, listed = _Book({(link.earlier, link.later): link for link in links}), list(judgements)
     for judgement in listed:
         book.enter(judgement)
-    kept = {pair for one in listed if one.choice == "correct" for pair in event_pairs(one.event) if pair in book.given}
-    return {**dict.fromkeys(kept, True), **{pair: present for pair, (present, _) in book.said.items()}}
+    kept = [pair for one in listed if one.choice == "correct" for pair in event_pairs(one.event) if pair in book.given]
+    closed = filter(book.is_closed, book.given)
+    said = {pair: present for pair, (present, _) in book.said.items()}
+    pairs = {**dict.fromkeys(kept, True), **dict.fromkeys(closed, False), **said}
+    return Settled(pairs, set(book.spurious), set(book.closed))
 
 
 def published_lineage(
@@ -309,9 +328,13 @@ class _Book:
                 standing[key] = group
         return standing, fallen
 
-    def says(self, pair: Pair, *, default: bool) -> bool:
-        """Whether the last judgement that speaks of the link has it."""
-        return self.said[pair][0] if pair in self.said else default
+    def leaves(self, pair: Pair) -> bool:
+        """Whether a link of the machine's stays: as the last judgement that speaks of it says, or closes its end."""
+        return self.said[pair][0] if pair in self.said else not self.is_closed(pair)
+
+    def is_closed(self, pair: Pair) -> bool:
+        """Whether one of its ends may have no link."""
+        return any((side, feature) in self.closed for side, feature in enumerate(pair))
 
     def _accept(self, event: EventOf, key: int) -> None:
         for pair in event_pairs(event):
@@ -322,11 +345,11 @@ class _Book:
             self._close(0, event.parents, key)
 
     def _reject(self, event: EventOf, key: int) -> None:
-        own = [self.given[pair] for pair in event_pairs(event) if pair in self.given]
-        left = set(apply_verdicts(own, [event]))
-        for link in own:
-            if link not in left:
-                self._say((link.earlier, link.later), False, key)
+        # it speaks for no spurious pore: the cheapest link is that of the others
+        own = [pair for pair in event_pairs(event) if pair in self.given and self.spurious.keys().isdisjoint(pair)]
+        left = {(link.earlier, link.later) for link in apply_verdicts([self.given[pair] for pair in own], [event])}
+        for pair in event_pairs(event):
+            self._say(pair, pair in left, key)
 
     def _correct(self, correction: Correction, key: int) -> None:
         for pair in correction.remove:

@@ -208,7 +208,7 @@ def restore_verdict(act: Act, event: Event, after: Told | None, *, stale: str = 
     if after is None:
         event.verdicts.filter(reviewer=act.by).delete()
     else:
-        source = Event.objects.filter(pk=after.get("carried_from")).first()  # it may be gone
+        source = Event.objects.filter(pk=after.get("carried_from") or 0).first()  # it may be gone
         values = {
             **Judgement.from_dict(after).as_dict(),
             "given_at": _time(after.get("given_at"), act),

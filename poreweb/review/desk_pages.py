@@ -102,7 +102,7 @@ def _step(request: Request, run_id: int, step: Callable[..., Act | None], done: 
         return render(request, "review/clash.html", context, status=409)
     if act is None:
         messages.info(request, f"There is nothing of yours to be {done} in this run.")
-        event = run.events.filter(pk=whole_number(request.POST.get("event", ""))).first()
+        event = run.events.filter(pk=whole_number(request.POST.get("event", "")) or 0).first()
         return redirect(f"{event.get_absolute_url()}{queue.query()}" if event else queue_address(queue, run))
     entries = list(act.entries.select_related("event"))
     what = act.words or f"your {act.get_kind_display()}"

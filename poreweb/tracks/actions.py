@@ -201,10 +201,11 @@ def store_lineage(
     taken: TakenOver | None = None,
 ) -> None:
     """
-    Replace the run's links, alternatives, tracks and events, if the tracking is still this worker's.
+    Store the run's links, alternatives, tracks and events, if the tracking is still this worker's.
 
-    When ``n_known`` frames were tracked before, rows that stay as they were are kept, and
-    with them what people have said. ``taken`` is what the links keep of another run.
+    Where it was tracked before, also by an attempt that ended later than this step, rows
+    that stay as they were are kept, and with them what people have said. ``n_known`` frames
+    were tracked before these; ``taken`` is what the links keep of another run.
     """
     must_hold(batch)
     if taken is not None:
@@ -212,10 +213,11 @@ def store_lineage(
         if source := batch.run.settled_from:
             write_log(batch.run, taken.words(source))
     found = batch.run, linked, lineage, certainties, frame_indices, nodes
-    if n_known:
+    if Feature.objects.filter(track__run=batch.run_id).exists():
         for event in change_lineage(*found, first_open=n_known - REOPENED):
             what = f"{event.get_kind_display().capitalize()} in frame {event.index + 1}"
-            write_log(batch.run, f"{what} is not found any more; it stays, since people have judged it.")
+            # not what they have done: which events are gold is for leads to know
+            write_log(batch.run, f"{what} is not found any more; it stays, since people have worked on it.")
     else:
         rows.save_lineage(*found)
     write_log(batch.run, f"{len(lineage.tracks)} tracks, {len(linked.links)} links and {len(lineage.events)} events.")

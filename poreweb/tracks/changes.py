@@ -18,6 +18,9 @@ from processing.track import Linked
 # Keys in one statement; SQLite takes 32766 at most.
 CHUNK = 500
 
+# What people have made of an event: while there is any of it, its row is not deleted.
+WORK = ("history", "verdicts", "gold", "assignments", "comments")
+
 
 def change_lineage(
     run: Run,
@@ -44,7 +47,7 @@ def change_lineage(
     Returns
     -------
     list of `Event`
-        Those that are not in the lineage any more but stay, since people have judged them.
+        Those that are not in the lineage any more but stay, for what people have made of them.
     """
     index_of = {node.id: frame_indices[node.frame] for node in nodes}
     _change_links(Link, run, linked.links)
@@ -110,34 +113,33 @@ def _change_events(
     frame_indices: Sequence[int],
     first_open: int,
 ) -> list[Event]:
-    held = {_key(event): pk for pk, event in rows.events_of(run).items()}
+    held = {rows.event_key(event): pk for pk, event in rows.events_of(run).items()}
     row_of = {row.pk: row for row in run.events.all()}
     pores = rows.pores_of(event for event in events if event.frame >= first_open)
     added = []
     for event, certainty in zip(events, certainties, strict=True):
-        pk = held.pop(_key(event), None)
+        pk = held.pop(rows.event_key(event), None)
         if pk is None:
             added.append((event, certainty))
         elif event.frame >= first_open:
             queued = rows.queue_values(event, certainty.probability, pores)
             _set(row_of[pk], {**rows.certainty_values(certainty), **queued})
     rows.save_events(run, [event for event, _ in added], [certainty for _, certainty in added], frame_indices)
-    return _remove_unless_judged(run, list(held.values()))
+    return _remove_unless_used(run, list(held.values()))
 
 
-def _key(event: EventOf) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    return event.kind, event.parents, event.children
-
-
-def _remove_unless_judged(run: Run, keys: list[int]) -> list[Event]:
-    """Delete these events but for those with a verdict or a history, which are returned."""
+def _remove_unless_used(run: Run, keys: list[int]) -> list[Event]:
+    """Delete these events but for those that people have made something of, which are returned."""
     stale: list[Event] = []
     for start in range(0, len(keys), CHUNK):
+        part = sorted(keys)[start : start + CHUNK]
         # locked, so that nobody judges one between the question and its end; in the order in which acts lock them
-        stale += run.events.select_for_update().filter(pk__in=sorted(keys)[start : start + CHUNK]).order_by("pk")
-    judged = [event for event in stale if event.history.exists() or event.verdicts.exists()]
-    _delete(Event, [event.pk for event in stale if event not in judged])
-    return sorted(judged, key=lambda event: (event.index, event.pk))
+        locked = list(run.events.select_for_update().filter(pk__in=part).order_by("pk"))
+        here = run.events.filter(pk__in=part).order_by()
+        used = {pk for name in WORK for pk in here.filter(**{f"{name}__isnull": False}).values_list("pk", flat=True)}
+        _delete(Event, [event.pk for event in locked if event.pk not in used])
+        stale += [event for event in locked if event.pk in used]
+    return sorted(stale, key=lambda event: (event.index, event.pk))
 
 
 def _set(row: Model, values: Mapping[str, Any]) -> None:

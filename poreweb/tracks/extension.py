@@ -1,7 +1,7 @@
 """What a run's tracking takes over: from before, when frames are added to it, and from another run."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from poreweb.observations.models import Frame
 from poreweb.review.settlements import settled_judgements
 from poreweb.tracks import rows
 from poreweb.tracks.models import Feature, Run, Segmentation
-from processing.edits import apply_judgements, settled_pairs
+from processing.edits import Settled, published_lineage, settled_of
 from processing.joins import event_pairs
+from processing.lineage import EventOf, Lineage, Node
 from processing.matching import FeaturesOf, match_features
 from processing.timekeys import CADENCE_S
 from processing.track import Link, Linked, extend_links, window_start
@@ -22,6 +23,8 @@ Pair = tuple[int, int]  # two features by key, the earlier one first
 
 # Stands for the highest number that any track of the run has had; no feature has this key.
 NO_FEATURE = 0
+
+LONE = ("appear", "disappear")
 
 
 @dataclass(frozen=True)
@@ -68,52 +71,132 @@ def highest_track(run: Run) -> int:
 
 
 def track_numbers(run: Run) -> dict[int, int]:
-    """The numbers that are taken, as `processing.lineage.build_lineage` wants them: by first feature."""
-    first = Feature.objects.filter(track__run=run, segmentation__index=F("track__first_index"))
-    return {NO_FEATURE: highest_track(run), **dict(first.values_list("pk", "track__number"))}
+    """The numbers that are taken, as `processing.lineage.build_lineage` wants them; empty before it is tracked."""
+    heads = Feature.objects.filter(track__run=run, segmentation__index=F("track__first_index"))
+    first = dict(heads.values_list("pk", "track__number"))
+    return {NO_FEATURE: highest_track(run), **first} if first else {}
 
 
 def go_on_with_links(run: Run, done: list[Segmentation], n_known: int, **options: Any) -> Linked:
     """
     The run's links over all its processed frames, the first ``n_known`` of which have been tracked.
 
-    What people have accepted is a link and what they have rejected is none, as far as the
-    series is solved again; ``options`` are those of `processing.track.link_series`.
+    The new frames are linked knowing what is settled; before them the run keeps what the
+    machine says of its own accord, see `as_the_machine_says`. ``options`` are those of
+    `processing.track.link_series`.
     """
     start = window_start(n_known)
-    known, settled = rows.linked_of(run), {**taken_over(run).links, **settled_links(run)}
+    known, taken, own = rows.linked_of(run), taken_over(run).links, settled_in(run)
     frames = list(rows.detected_frames(run, done[start:]))
-    linked = extend_links(known, frames, n_known=n_known - start, settled=settled, **options)
-    return as_the_machine_saw(linked, known, settled)
+    here, new = ({int(pk) for frame in part for pk in frame.ids} for part in (frames, frames[n_known - start :]))
+    said = {**own.pairs, **_apart(features_of(run), own, run.chain_parameters.max_gap)}
+    settled = {pair: is_link for pair, is_link in said.items() if here.issuperset(pair)}
+
+    def answer(asked: Mapping[Pair, bool]) -> Linked:
+        found = extend_links(known, frames, n_known=n_known - start, settled={**taken, **asked}, **options)
+        return as_sure_as_found(found, known, taken)
+
+    alone = answer({})
+    return as_the_machine_says(known, alone, answer(settled), settled, new) if settled else alone
 
 
 def settled_links(run: Run) -> dict[tuple[int, int], bool]:
     """
     What is settled of links, (earlier id, later id) -> whether it is one; of two settlements the later one holds.
 
-    An accepted merge, split or gap has its links. A rejected one has none but those that
+    An accepted merge, split or gap has its links. A rejected one has none but that which
     `processing.lineage.apply_verdicts` leaves it. A corrected one has what was not cut, and
-    what was drawn.
+    what was drawn. The machine's links into an accepted appearance, or out of an accepted
+    disappearance, are none.
     """
+    return settled_in(run).pairs
+
+
+def settled_in(run: Run) -> Settled:
+    """What is settled of links, pores and their ends."""
     judgements = settled_judgements(run)
-    asked = {pair for one in judgements for event in (one.event, *one.joined) for pair in event_pairs(event)}
-    costs = {(a, b): cost for a, b, cost in run.links.values_list("earlier_id", "later_id", "cost") if (a, b) in asked}
-    # once frames were added, the run has no more the links that its rejected events have lost
-    rejected = (judgement.event for judgement in judgements if judgement.choice == "reject")
-    lost = sorted({pair for event in rejected for pair in event_pairs(event)} - costs.keys())
-    costs |= dict.fromkeys(lost, np.inf)
-    given = [Link(*pair, cost=cost, overlap=np.nan, distance_mm=np.nan) for pair, cost in costs.items()]
-    return {**dict.fromkeys(lost, False), **settled_pairs(given, judgements)}
+    events = {event for one in judgements for event in (one.event, *one.joined)}
+    asked = {pair for event in events for pair in event_pairs(event)}
+    lone = {feature for event in events if event.kind in LONE for feature in (*event.parents, *event.children)}
+    given = [
+        Link(earlier, later, cost=cost, overlap=np.nan, distance_mm=np.nan)
+        for earlier, later, cost in run.links.values_list("earlier_id", "later_id", "cost")
+        if (earlier, later) in asked or earlier in lone or later in lone
+    ]
+    return settled_of(given, judgements)
 
 
-def as_the_machine_saw(linked: Linked, known: Linked, settled: Mapping[Pair, bool]) -> Linked:
-    """The same with settled links as sure as the machine found them in ``known``, not as sure as people are."""
-    before = {(link.earlier, link.later): link for link in known.links}
+def as_sure_as_found(linked: Linked, alone: Linked, settled: Mapping[Pair, bool]) -> Linked:
+    """The same with settled links as sure as the machine found them ``alone``, not as sure as people are."""
+    before = {(link.earlier, link.later): link for link in (*alone.links, *alone.rejected)}
     links = [
         before.get((link.earlier, link.later), link) if settled.get((link.earlier, link.later)) else link
         for link in linked.links
     ]
     return replace(linked, links=links)
+
+
+def as_the_machine_says(
+    known: Linked, alone: Linked, heard: Linked, settled: Collection[Pair], new: Collection[int]
+) -> Linked:
+    """
+    The links of a run that goes on: from those ``known``, and from two answers, ``alone`` and with people ``heard``.
+
+    Into a ``new`` feature they are those of the second answer. Before, a link is what two of
+    the three say, so that a settlement alone makes none and ends none. Pairs that are
+    ``settled`` stay what they were: what people say comes in with the settlement, and goes
+    when they take it back.
+    """
+    before, then, now = (
+        {(link.earlier, link.later): link for link in (*linked.rejected, *linked.links)}
+        for linked in (known, alone, heard)
+    )
+    had, would, does = ({(link.earlier, link.later) for link in linked.links} for linked in (known, alone, heard))
+    weighed = {pair: link for pair, link in (now | then).items() if pair not in settled}
+    weighed |= {pair: before[pair] for pair in before.keys() & settled}
+    chosen: dict[bool, list[Link]] = {True: [], False: []}
+    for pair in sorted(weighed, key=lambda pair: (pair[1], pair[0])):
+        if pair in settled:
+            is_link = pair in had
+        elif pair[1] in new:
+            is_link = pair in does
+        else:
+            is_link = (pair in had) + (pair in would) + (pair in does) > 1
+        chosen[is_link].append(weighed[pair])
+    return Linked(chosen[True], chosen[False])
+
+
+def without_answered(
+    run: Run, lineage: Lineage, nodes: Sequence[Node], linked: Linked, *, n_frames: int, breaks: Collection[int]
+) -> Lineage:
+    """
+    The machine's lineage without new events that are settled not to be.
+
+    When a link is cut and the tracker finds another for its pore, the machine has both, and
+    a split that nobody needs to be asked about: the published lineage has none there. Where
+    a part of an event is left, it stands for all of it; events that the run has stay.
+    """
+    judgements = settled_judgements(run)
+    if not judgements:
+        return lineage
+    published = published_lineage(nodes, linked.links, judgements, n_frames=n_frames, breaks=breaks)
+    found, standing = ({(link.earlier, link.later) for link in links} for links in (linked.links, published.links))
+    left = {_place(event): event for event in published.lineage.events}
+    held = {rows.event_key(event) for event in rows.events_of(run).values()}
+    events = []
+    for event in lineage.events:
+        now = left.get(_place(event))
+        if rows.event_key(event) in held or (now and standing.issuperset(event_pairs(event))):
+            events.append(event)
+        elif now and found.issuperset(event_pairs(now)):
+            events.append(now)
+    return replace(lineage, events=events)
+
+
+def _place(event: EventOf) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """Where it happens, whatever takes part: the pore that others become, or that becomes others."""
+    parents, children = (() if event.kind == "merge" else event.parents), event.children
+    return event.kind, parents, () if event.kind == "split" else children
 
 
 # -- From another run --------------------------------------------------------------------------------
@@ -126,7 +209,8 @@ class TakenOver:
 
     ``links`` are pairs of this run's features and whether they are linked: the ``n_found``
     of the ``n_asked`` settled links whose pores are found again, and what keeps
-    ``n_spurious`` spurious pores apart. ``digest`` is empty when there is none.
+    ``n_spurious`` spurious pores apart, and closed ends without a link. ``digest`` is empty
+    when there is none.
     """
 
     links: dict[Pair, bool] = field(default_factory=dict)
@@ -151,15 +235,18 @@ def taken_over(run: Run) -> TakenOver:
     source = run.settled_from
     if source is None:
         return TakenOver()
-    settled, spurious = settled_links(source), _spurious(source)
-    if not settled and not spurious:
+    settled = settled_in(source)
+    if settled == Settled():
         return TakenOver()
     here = features_of(run)
     same = match_features(features_of(source), here)
-    found = {(same[a], same[b]): taken for (a, b), taken in settled.items() if a in same and b in same}
-    lone = {same[feature] for feature in spurious if feature in same}
-    links = {**_apart(here, lone, run.chain_parameters.max_gap), **found}
-    return TakenOver(links, len(settled), len(found), len(lone), _digest(run, links))
+    found = Settled(
+        {(same[a], same[b]): taken for (a, b), taken in settled.pairs.items() if a in same and b in same},
+        {same[feature] for feature in settled.spurious if feature in same},
+        {(side, same[feature]) for side, feature in settled.closed if feature in same},
+    )
+    links = {**_apart(here, found, run.chain_parameters.max_gap), **found.pairs}
+    return TakenOver(links, len(settled.pairs), len(found.pairs), len(found.spurious), _digest(run, links))
 
 
 def features_of(run: Run) -> FeaturesOf:
@@ -173,30 +260,25 @@ def features_of(run: Run) -> FeaturesOf:
     return FeaturesOf(ids.astype(np.int64), t_rec_s.astype(np.int64), native_row, native_col, area_px / factor**2)
 
 
-def _spurious(run: Run) -> set[int]:
-    """The features that are settled to be no pores."""
-    judgements = settled_judgements(run)
-    if not any(judgement.correction.spurious for judgement in judgements):
-        return set()
-    return apply_judgements(rows.nodes_of(run)[0], rows.links_of(run), judgements).spurious
-
-
-def _apart(features: FeaturesOf, lone: set[int], max_gap: int) -> dict[Pair, bool]:
+def _apart(features: FeaturesOf, settled: Settled, max_gap: int) -> dict[Pair, bool]:
     """
-    No link between these features and any others.
+    No link between spurious features and pores, nor at ends that are closed.
 
-    Those between two of them stay open: what is no pore in frame after frame is one track,
-    and one event at which it is taken out.
+    Those between two spurious ones stay open: what is no pore in frame after frame is one
+    track, and one event at which it is taken out.
     """
     # of any cadence: a link over the most missing frames, and half a frame for good measure
     farthest = (max_gap + 1.5) * CADENCE_S
-    is_other = ~np.isin(features.ids, sorted(lone))
+    place = {feature: k for k, feature in enumerate(features.ids.tolist())}
+    is_pore = ~np.isin(features.ids, sorted(settled.spurious))
+    lone = [(side, feature, is_pore) for feature in settled.spurious for side in (0, 1)]
+    lone += [(side, feature, np.ones_like(is_pore)) for side, feature in settled.closed]
     pairs: dict[Pair, bool] = {}
-    for k in np.flatnonzero(~is_other):
-        later = features.frame - features.frame[k]
-        for other in np.flatnonzero(is_other & (later != 0) & (np.abs(later) < farthest)):
-            earlier, following = (k, other) if later[other] > 0 else (other, k)
-            pairs[int(features.ids[earlier]), int(features.ids[following])] = False
+    for side, feature, others in lone:
+        if feature in place:
+            later = (features.frame - features.frame[place[feature]]) * (1 - 2 * side)
+            for other in features.ids[others & (later > 0) & (later < farthest)].tolist():
+                pairs[(other, feature) if side else (feature, other)] = False
     return pairs
 
 

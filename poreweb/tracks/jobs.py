@@ -78,8 +78,10 @@ def track_run(batch: Batch) -> None:
         linked = _link_all(run, taken.links, **options)
     nodes, frame_indices = rows.nodes_of(run)
     breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
-    numbers = extension.track_numbers(run) if n_known else None
-    lineage = build_lineage(nodes, linked.links, n_frames=len(frame_indices), breaks=breaks, numbers=numbers)
+    cut: dict[str, Any] = {"n_frames": len(frame_indices), "breaks": breaks}
+    lineage = build_lineage(nodes, linked.links, **cut, numbers=extension.track_numbers(run))
+    if n_known:
+        lineage = extension.without_answered(run, lineage, nodes, linked, **cut)
     certainties = weigh_events(lineage, nodes, linked)
     if holds(batch):
         archive.write_statistics(run)
@@ -95,7 +97,7 @@ def _link_all(run: Run, settled: Mapping[tuple[int, int], bool], **options: Any)
     if not settled:
         return alone
     linked = link_series(rows.detected_frames(run), settled=settled, **options)
-    return extension.as_the_machine_saw(linked, Linked([*alone.links, *alone.rejected], []), settled)
+    return extension.as_sure_as_found(linked, alone, settled)
 
 
 def pixel_side_mm(run: Run, segmentation: Segmentation) -> float:

@@ -116,6 +116,11 @@ def events_of(run: Run) -> dict[int, EventOf]:
     }
 
 
+def event_key(event: EventOf) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """What tells an event of a run from every other."""
+    return event.kind, event.parents, event.children
+
+
 def save_lineage(
     run: Run,
     linked: Linked,

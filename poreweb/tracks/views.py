@@ -68,7 +68,7 @@ def start(request: Request, patch_id: int) -> HttpResponse:
     """Start a run on a patch, or rerun one (``parent``) with other parameters."""
     patch = get_visible(Patch.objects.select_related("team"), request.user, patch_id)
     must_write(request.user, patch.team)
-    parent = patch.runs.filter(pk=whole_number(request.POST.get("parent", ""))).first()
+    parent = patch.runs.filter(pk=whole_number(request.POST.get("parent", "")) or 0).first()
     form = RunForm(request.POST, parent=parent)
     if form.is_valid():
         kept = parent if form.cleaned_data.get(KEEP) else None

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from itertools import product
 
-import numpy as np
 import pytest
 from django.db.models import Model
 from django.urls import reverse
@@ -14,21 +13,15 @@ from poreweb.review.judgement import Judgement
 from poreweb.review.steps import undo
 from poreweb.tracks import actions, archive, extension, jobs, rows
 from poreweb.tracks.changes import keep_lineages
-from poreweb.tracks.models import Batch, Event, Feature, Run, Segmentation
+from poreweb.tracks.models import Batch, Event, Feature, Run
 from poreweb.tracks.progress import progress_of
 from poreweb.work.tasks import SupersededError
 from processing.errors import ParameterError
 from processing.lineage import TrackOf
-from processing.parameters import ChainParameters
-from processing.synthetic_tracks import LEVELS, simulate_tracks
-from processing.track import DetectedFrame
-from processing.track.extend import REOPENED
-from processing.track.train import detected
+from tests.poreweb import growing
+from tests.poreweb.growing import N_KNOWN, OPEN_FROM, found, go_on, odd_event, pairs, published
 
 pytestmark = pytest.mark.usefixtures("no_files")
-
-N_KNOWN, N_NEW = 28, 5
-OPEN_FROM = N_KNOWN - REOPENED
 
 
 # -- A patch whose frames are those of a simulation, three of them still to come ---------------------
@@ -154,13 +147,6 @@ def test_a_run_of_an_earlier_tracker_is_left_alone(run):
         actions.extend_run(run)
 
 
-def found(run: Run) -> list[list[dict]]:
-    """All rows of what was found, with their keys."""
-    models = (run.links, run.alternatives, run.tracks, run.events, Feature.objects.filter(segmentation__run=run))
-    joined = (Event.parents.through.objects, Event.children.through.objects)
-    return [list(rows.order_by("pk").values()) for rows in (*models, *joined)]
-
-
 def test_frames_that_fail_leave_all_as_it_was(run, queues, as_alice):
     before, (last,) = found(run), run.patch.frames.order_by("-t_rec_s")[:1]
     run.patch.frames.create(t_rec_s=last.t_rec_s + 720, ny=64, nx=64)
@@ -201,59 +187,7 @@ def test_cancelled_and_continued_it_goes_on(grown, queues, as_alice, monkeypatch
 
 # -- A longer series, of which only the end is solved again ------------------------------------------
 
-
-@pytest.fixture(scope="module")
-def series() -> list[DetectedFrame]:
-    simulated = simulate_tracks(LEVELS["medium"], seed=5, n_frames=N_KNOWN + N_NEW, shape=(220, 340))
-    return list(detected(simulated))
-
-
-@pytest.fixture
-def live(patch: Patch, team, series, queues, monkeypatch) -> Run:
-    """A run that is done on the first frames of the series, on a patch that has them all."""
-    region = team.patches.create(harpnum=7)
-    cards = patch.frames.first().cards
-    ny, nx = series[0].labels.shape
-    known, new = (
-        [Frame(patch=region, t_rec_s=frame.t_rec_s, ny=ny, nx=nx, cards=cards) for frame in part]
-        for part in (series[:N_KNOWN], series[N_KNOWN:])
-    )
-
-    def measure(batch: Batch, segmentation: Segmentation, n_frames: int) -> None:
-        frame = series[segmentation.index]
-        segmentation.features.all().delete()
-        archive.write_maps(
-            segmentation.run, segmentation.index, n_frames, contrast=np.ones((ny, nx)), labels=frame.labels
-        )
-        Feature.objects.bulk_create(
-            Feature(segmentation=segmentation, label=k + 1, row=frame.row[k], col=frame.col[k], lon_deg=0, lat_deg=0,
-                    area_px=int(frame.area_px[k]), area_mm2=frame.area_px[k], area_msh=0, area_projected_mm2=0,
-                    intensity_mean=frame.intensity[k], intensity_min=0, flux_mx=frame.flux[k], major_mm=1, minor_mm=1,
-                    orientation_deg=0)
-            for k in range(frame.ids.size)
-        )  # fmt: skip
-        segmentation.state, segmentation.n_features = "done", frame.ids.size
-        segmentation.save()
-
-    monkeypatch.setattr(jobs, "process_segmentation", measure)
-    Frame.objects.bulk_create(known)
-    run = actions.start_run(region, ChainParameters(enhance="none", reach_mm=50))
-    queues.work()
-    run.refresh_from_db()
-    assert run.state == "done", run.error
-    Frame.objects.bulk_create(new)
-    return run
-
-
-def go_on(run: Run, queues, *, times: int = 1) -> None:
-    actions.extend_run(run)
-    queues.work(times=times)
-    run.refresh_from_db()
-    assert run.state == "done", run.error
-
-
-def pairs(run: Run) -> set[tuple[int, int]]:
-    return set(run.links.values_list("earlier_id", "later_id"))
+live, series = growing.live, growing.series
 
 
 def values(model: type[Model], keys: set[int]) -> list[dict]:
@@ -313,7 +247,7 @@ def test_done_again_it_leaves_the_same_rows(live, queues):
     assert found(live) == before
 
 
-@pytest.mark.parametrize("where", ["_change_links", "_change_tracks", "_remove_unless_judged"])
+@pytest.mark.parametrize("where", ["_change_links", "_change_tracks", "_remove_unless_used"])
 def test_killed_in_the_joining_step_it_loses_nothing(live, queues, killed_in, where, alice):
     give_verdict(live.events.filter(kind="merge").last(), alice, Judgement("accept"))
     before = found(live)[:4]
@@ -335,6 +269,7 @@ def test_what_people_settled_holds(live, queues, alice):
         for event in events:
             give_verdict(event, alice, Judgement(choice))
     settled = extension.settled_links(live)
+    of_the_machine = settled.keys() & pairs(live)
     weighed = dict(live.links.values_list("pk", "probability"))
     verdicts = set(alice.verdicts.values_list("pk", "event_id", "choice"))
     assert {True, False} == set(settled.values())
@@ -343,22 +278,14 @@ def test_what_people_settled_holds(live, queues, alice):
     for more in ([], [last_but_one, last]):  # what is settled holds when frames are added once more
         Frame.objects.bulk_create(more)
         go_on(live, queues)
-        assert {pair for pair, taken in settled.items() if taken} <= pairs(live)
-        assert not {pair for pair, taken in settled.items() if not taken} & pairs(live)
+        assert {pair for pair, taken in settled.items() if taken} <= published(live)
+        assert not {pair for pair, taken in settled.items() if not taken} & published(live)
+        assert settled.keys() & pairs(live) == of_the_machine
         assert set(alice.verdicts.values_list("pk", "event_id", "choice")) == verdicts
     accepted_links = [pair for pair, taken in settled.items() if taken]
     for link in live.links.filter(pk__in=weighed):
         if (link.earlier_id, link.later_id) in accepted_links:
             assert link.probability == weighed[link.pk]  # as sure as the machine was, not as people are
-
-
-def odd_event(run: Run) -> Event:
-    """A merger that no tracker would find, in the window."""
-    features = Feature.objects.filter(segmentation__run=run)
-    event = run.events.create(kind="merge", index=N_KNOWN - 2, probability=0.5)
-    event.parents.set(features.filter(segmentation__index=N_KNOWN - 3)[:2])
-    event.children.set(features.filter(segmentation__index=N_KNOWN - 2).order_by("-label")[:1])
-    return event
 
 
 def test_a_judged_event_that_is_not_found_stays(live, queues, alice):
@@ -384,9 +311,14 @@ def test_an_accepted_event_is_found_whatever_the_machine_thinks(live, queues, al
     event = odd_event(live)
     give_verdict(event, alice, Judgement("accept"))
     ends = [[feature.pk for feature in side.all()] for side in (event.parents, event.children)]
+    drawn = set(product(*ends)) - pairs(live)
+    assert drawn
     go_on(live, queues)
-    assert set(product(*ends)) <= pairs(live)
+    assert set(product(*ends)) <= published(live)
+    assert not drawn & pairs(live)  # the machine's own answer is another
     assert live.events.filter(pk=event.pk).exists()
+    undo(live, alice)
+    assert not drawn & published(live)
 
 
 def test_no_number_is_given_twice(live, queues):

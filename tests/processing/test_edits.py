@@ -17,6 +17,7 @@ from processing.edits import (
     apply_judgements,
     correction_problem,
     published_lineage,
+    settled_of,
 )
 from processing.errors import ParameterError
 from processing.lineage import EventOf, Node, apply_verdicts, build_lineage
@@ -122,6 +123,62 @@ def test_an_accepted_appearance_has_no_link_in():
         assert ((1, 2) in ends(edited.links)) is there
         assert edited.conflicts == [Conflict((1, 2), earlier=one.key, later=other.key)]
     assert ends(apply_judgements(*graph, [bridged, reject(2, comes)]).links) == [(1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("event", "is_linked"),
+    [
+        (EventOf("disappear", 1, (1,), ()), False),
+        (EventOf("appear", 1, (), (3,)), False),
+        (EventOf("disappear", 3, (4,), ()), True),
+        (EventOf("appear", 0, (), (1,)), True),
+    ],
+)
+def test_an_accepted_end_holds_against_the_machine_s_own_link(event, is_linked):
+    """Frames that were added may have brought links to a pore whose end was accepted before."""
+    edited = apply_judgements(*SCENE, [accept(1, event)])
+    assert ((1, 3) in ends(edited.links)) is is_linked
+    assert (3, 4) in ends(edited.links)
+    settled = settled_of(SCENE[1], [accept(1, event)])
+    assert settled.pairs == {pair: False for pair in ends(SCENE[1]) if pair not in ends(edited.links)}
+    assert settled.closed == {(0, event.parents[0]) if event.parents else (1, event.children[0])}
+
+
+def test_a_link_that_is_accepted_later_opens_an_accepted_end():
+    judgements = [accept(1, EventOf("disappear", 1, (1,), ())), accept(2, MERGE)]
+    edited = apply_judgements(*SCENE, judgements)
+    assert (edited.links, edited.conflicts) == (SCENE[1], [Conflict((1, 3), earlier=1, later=2)])
+    settled = settled_of(SCENE[1], judgements)
+    assert (settled.closed, settled.pairs) == (set(), {(1, 3): True, (2, 3): True})
+
+
+def test_a_rejected_merge_keeps_its_cheapest_link_whoever_has_cut_it():
+    cut = correct(7, GAP, remove=((1, 3),))
+    after = apply_judgements(*SCENE, [cut, reject(8, MERGE)])
+    assert ends(after.links) == [(1, 3), (3, 4), (5, 6)]
+    assert after.conflicts == [Conflict((1, 3), earlier=7, later=8)]
+    before = apply_judgements(*SCENE, [reject(8, MERGE), cut])
+    assert ends(before.links) == [(3, 4), (5, 6)]
+    assert before.conflicts == [Conflict((1, 3), earlier=8, later=7)]  # one that is listed
+
+
+def test_a_rejected_merge_keeps_no_link_of_a_spurious_pore():
+    edited = apply_judgements(*SCENE, [correct(7, GAP, spurious=(1,)), reject(8, MERGE)])
+    assert (ends(edited.links), edited.spurious, edited.conflicts) == ([(2, 3), (3, 4), (5, 6)], {1}, [])
+
+
+def test_a_rejected_event_has_none_of_its_links_even_if_the_machine_has_lost_them():
+    graph = (SCENE[0], [item for item in SCENE[1] if item.earlier != 2])
+    edited = apply_judgements(*graph, [correct(7, GAP, add=((2, 3),)), reject(8, MERGE)])
+    assert ends(edited.links) == [(1, 3), (3, 4), (5, 6)]
+    assert edited.conflicts == [Conflict((2, 3), earlier=7, later=8)]
+    assert settled_of(graph[1], [reject(8, MERGE)]).pairs == {(1, 3): True, (2, 3): False}
+
+
+def test_what_a_correction_keeps_is_settled_too():
+    settled = settled_of(SCENE[1], [correct(1, MERGE, remove=((2, 3),), add=((2, 4),), spurious=(5,))])
+    assert settled.pairs == {(1, 3): True, (2, 3): False, (2, 4): True}
+    assert (settled.spurious, settled.closed) == ({5}, set())
 
 
 def test_a_track_keeps_its_number_when_its_first_feature_is_spurious():
@@ -263,10 +320,21 @@ def test_accepting_everything_is_what_the_machine_says(case):
 
 
 @given(judged())
-def test_rejecting_everything_is_as_before(case):
+def test_rejecting_an_event_is_as_before(case):
+    nodes, links, events, _ = case
+    for event in events:
+        assert apply_judgements(nodes, links, [reject(1, event)]).links == apply_verdicts(links, [event])
+
+
+@given(judged())
+def test_rejecting_everything_leaves_each_pore_a_link_or_a_conflict(case):
     nodes, links, events, _ = case
     edited = apply_judgements(nodes, links, [reject(k, event) for k, event in enumerate(events)])
-    assert edited.links == apply_verdicts(links, events)
+    disputed = {conflict.pair for conflict in edited.conflicts}
+    for event in events:
+        own = {(one, other) for one in event.parents for other in event.children}
+        if event.kind in ("merge", "split") and not own & disputed:
+            assert len(own & set(ends(edited.links))) == 1
 
 
 @given(judged())
@@ -290,24 +358,17 @@ def test_only_differing_judgements_are_in_conflict(case):
     """Of two judgements that say opposite things of a link, with none between them, the pair is named."""
     nodes, links, _, judgements = case
     told = [replace(judgement, joined=(), correction=Correction()) for judgement in judgements]
-    cut = {
-        judgement.key: set(ends(links)) - set(ends(apply_verdicts(links, [judgement.event])))
-        for judgement in told
-        if judgement.choice == "reject"
-    }
-    drawn = {
-        judgement.key: {(one, other) for one in judgement.event.parents for other in judgement.event.children}
-        for judgement in told
-        if judgement.choice == "accept"
-    }
+    says = {}
+    for judgement in told:
+        own = {(one, other) for one in judgement.event.parents for other in judgement.event.children}
+        left = set(ends(apply_verdicts(links, [judgement.event] if judgement.choice == "reject" else [])))
+        says[judgement.key] = {pair: pair in left for pair in own if judgement.choice != "correct"}
     expected = set()
     for pair in ends(links):
-        said = [
-            judgement.key
-            for judgement in told
-            if pair in cut.get(judgement.key, set()) | drawn.get(judgement.key, set())
-        ]
-        expected |= {Conflict(pair, one, other) for one, other in pairwise(said) if (one in drawn) != (other in drawn)}
+        said = [(key, drawn[pair]) for key, drawn in says.items() if pair in drawn]
+        expected |= {
+            Conflict(pair, one, other) for (one, is_link), (other, was_link) in pairwise(said) if is_link != was_link
+        }
     assert set(apply_judgements(nodes, links, told).conflicts) == expected
 
 

@@ -63,7 +63,8 @@ class Expected:
             if choice == "accept":
                 said |= dict.fromkeys(pairs, True)
             elif choice == "reject":
-                said |= dict.fromkeys(pairs if self.events[event][0] == "gap" else pairs[1:], False)
+                is_gap = self.events[event][0] == "gap"
+                said |= {pair: not is_gap and pair == pairs[0] for pair in pairs}
             else:  # "cut": its first parent and child
                 said[pairs[0]] = False
         left = [pair for pair in self.links if said.get(pair, True)]

@@ -37,7 +37,7 @@ browser:
 	@command -v chromium >/dev/null || tools/install_system_packages chromium fonts-dejavu-core
 
 test: install-dev browser
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: install-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds

@@ -29,18 +29,19 @@ def strip_png(event: Event) -> bytes:
     if not pores:
         raise FrameError("the event has no pore any more")
     done = event.run.segmentations.filter(state=Segmentation.State.DONE)
-    last_parent = max((pore.segmentation.index for pore in event.parents.all()), default=None)
-    before = done.filter(index__lt=event.index).order_by("-index").first() if last_parent is None else None
-    first = last_parent if last_parent is not None else before.index if before else None
+    # a gap's parent was seen some frames before; a pore that disappears is seen for the last time in the event's frame
+    earlier = [pore.segmentation.index for pore in pores if pore.segmentation.index < event.index]
+    before = done.filter(index__lt=event.index).order_by("-index").first()
+    first = max(earlier) if earlier else before.index if before else None
     after = done.filter(index__gt=event.index).order_by("index").first()
     centre = (float(np.mean([pore.row for pore in pores])), float(np.mean([pore.col for pore in pores])))
     reach = max(max(abs(pore.row - centre[0]), abs(pore.col - centre[1])) for pore in pores)
     half = int(reach + np.sqrt(max(pore.area_px for pore in pores) / np.pi)) + MARGIN
-    own: dict[int, list[int]] = {}
+    own: dict[int | None, list[int]] = {}
     for pore in pores:
         own.setdefault(pore.segmentation.index, []).append(pore.label)
     places = (first, event.index, after.index if after else None)
-    pictures = [_crop(event, place, centre, half, own.get(place or -1, [])) for place in places]
+    pictures = [_crop(event, place, centre, half, own.get(place, [])) for place in places]
     sheet = Image.new("L", (3 * SIDE + 2 * GUTTER, SIDE), PAPER)
     for k, picture in enumerate(pictures):
         if picture is not None:

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from poreweb.review.models import Act, Settlement, Verdict
+from poreweb.review.strip import strip_png
 from poreweb.tracks.models import Event
 
 
@@ -138,6 +139,15 @@ def test_the_strip_is_a_picture(as_alice, event):
     response = as_alice.get(reverse("review:strip", args=[event.pk]))
     assert (response.status_code, response["Content-Type"]) == (200, "image/png")
     assert response.content.startswith(b"\x89PNG")
+
+
+def test_a_pore_that_disappears_is_shown_before_and_as_it_is_seen_last(run, monkeypatch):
+    death = run.events.create(kind="disappear", index=4)
+    death.parents.set(run.segmentations.get(index=4).features.all()[:1])
+    shown = []
+    monkeypatch.setattr("poreweb.review.strip._crop", lambda event, index, *_: shown.append(index))
+    strip_png(death)
+    assert shown == [3, 4, 5]
 
 
 def test_without_its_pores_there_is_no_strip(as_alice, event):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from poreweb.discussion.marks import clean_mark, mark_words
 from poreweb.discussion.models import Comment
 from poreweb.discussion.problems import TalkError
+from poreweb.http import whole_number
 from poreweb.observations.models import Frame, Patch
 from poreweb.tracks.models import Event, Feature, Run
 
@@ -174,10 +175,10 @@ def _keys(data: Mapping[str, str], name: str, *, number: int = 1) -> list[int]:
     text = data.get(name, "").strip()
     if not text:
         return []
-    parts = text.split(",")
-    if len(parts) != number or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
+    keys = [key for part in text.split(",") if (key := whole_number(part)) is not None]
+    if len(keys) != number or len(text.split(",")) != number:
         raise Http404(f"{name} {text!r} is no key")
-    return [int(part) for part in parts]
+    return keys
 
 
 def _row(rows: Any, data: Mapping[str, str], name: str) -> Any:

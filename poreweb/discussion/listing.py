@@ -16,6 +16,7 @@ from poreweb.discussion import actions
 from poreweb.discussion.about import About
 from poreweb.discussion.models import Comment
 from poreweb.discussion.queries import in_threads, threads_of
+from poreweb.http import whole_number
 from poreweb.observations.models import Patch
 
 STATES = {"open": Q(resolved_at=None), "resolved": Q(resolved_at__isnull=False), "all": Q()}
@@ -52,7 +53,7 @@ class Listing:
     def of(cls, patch: Patch, user: User, data: Mapping[str, str]) -> "Listing":
         """As the address says; Http404 if it names what is not of this patch."""
         thread, page, state = data.get("thread", ""), data.get("page", ""), data.get("state", "")
-        if thread and not _is_key(thread):
+        if thread and whole_number(thread) is None:
             raise Http404(f"{thread!r} is no thread")
         return cls(
             patch,
@@ -64,7 +65,7 @@ class Listing:
             unread="unread" in data,
             by=data.get("by", "").replace("\0", "")[:150],
             place="viewer" if data.get("place") == "viewer" else "",
-            page=int(page) if _is_key(page) else 1,
+            page=1 if (number := whole_number(page)) is None else number,
         )
 
     def but(self, **changes: Any) -> "Listing":
@@ -168,10 +169,6 @@ def _takes_part(user: User) -> Q:
 def _wrote(**who: Any) -> Q:
     theirs = Comment.objects.filter(author__in=User.objects.filter(**who))
     return Q(pk__in=theirs.values("pk")) | Q(pk__in=theirs.exclude(thread=None).values("thread"))
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 def address_of(comment: Comment) -> str:

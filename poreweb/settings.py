@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "poreweb.work",
     "poreweb.people",
     "poreweb.observations",
+    "poreweb.acquire",
     "poreweb.tracks",
     "poreweb.review",
     "poreweb.consensus",
@@ -96,6 +97,8 @@ EMBEDDED_REDIS = not os.getenv("REDIS_URL")
 RQ_QUEUES = {
     "quick": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 120},
     "science": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 2 * 3600},
+    # waits for other people's servers, and takes turns of a minute
+    "network": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 1800},
 }
 RQ = {"WORKER_CLASS": "poreweb.work.worker.PorewebWorker"}
 # What several web processes count together: tries to sign in.
@@ -111,6 +114,26 @@ BATCH_FRAMES = env_int("BATCH_FRAMES", 24, low=1, high=500)
 WORKER_THREADS = env_int("WORKER_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1, high=256)
 # File or https address of the published sharpening network's weights; without it that one is not offered.
 PUBLISHED_WEIGHTS = os.getenv("PUBLISHED_WEIGHTS", "")
+
+# -- Other people's servers: nothing is fetched but from these ---------------------------------------------
+JSOC_URL = os.getenv("JSOC_URL", "http://jsoc.stanford.edu/").rstrip("/") + "/"
+HEK_URL = os.getenv("HEK_URL", "https://www.lmsal.com/hek/her?")
+NOAA_LIST_URL = os.getenv("NOAA_LIST_URL", f"{JSOC_URL}doc/data/hmi/harpnum_to_noaa/all_harps_with_noaa_ars.txt")
+# host or host:port beside those of the addresses above, for a JSOC that hands its files out elsewhere
+FETCH_HOSTS = env_list("FETCH_HOSTS", "")
+FETCH_TIMEOUT_S = env_int("FETCH_TIMEOUT_S", 60, low=1, high=3600)
+# Registered at JSOC; a team may have its own
+JSOC_EMAIL = os.getenv("JSOC_EMAIL", "")
+JSOC_MAX_RECORDS = env_int("JSOC_MAX_RECORDS", 240, low=1, high=10_000)
+JSOC_PENDING_LIMIT_S = env_int("JSOC_PENDING_LIMIT_S", 6 * 3600, low=1, high=30 * 86400)
+# Seconds between two looks at an export; what goes wrong is tried again after so many, then twice that, and so on
+JSOC_PACE_S = env_int("JSOC_PACE_S", 10, low=1, high=3600)
+
+# -- Room on the disk ------------------------------------------------------------------------------------
+MIN_FREE_MB = env_int("MIN_FREE_MB", 2000, low=0, high=10**9)  # never taken by what is fetched
+TEAM_QUOTA_MB = env_int("TEAM_QUOTA_MB", 0, low=0, high=10**9)  # 0: as much as there is; a team may have its own
+# Folders whose files may be watched, with all that is below them
+WATCH_FOLDERS = env_list("WATCH_FOLDERS", "")
 
 # -- People ----------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [

@@ -6,6 +6,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("poreweb.people.urls")),
     path("", include("poreweb.observations.urls")),
+    path("", include("poreweb.acquire.urls")),
     path("", include("poreweb.tracks.urls")),
     path("", include("poreweb.review.urls")),
     path("", include("poreweb.consensus.urls")),

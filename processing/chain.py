@@ -32,7 +32,8 @@ class FrameResult:
     ``quiet_sun`` is the level divided out before sharpening and ``quiet_sun_enhanced``
     that after it (AVG_F_ON and AVG_F_EN, DN/s at disk centre): ``contrast`` times the
     latter, times the limb darkening, is DN/s again. ``quiet_curve`` is the quiet Sun's
-    intensity against mu; ``seconds`` the time of each stage.
+    intensity against mu, and ``mu_range`` the least and largest; where mu is known nowhere the
+    curve has no pixel and the range is NaN. ``seconds`` is the time of each stage.
     """
 
     contrast: np.ndarray
@@ -50,7 +51,9 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: st
     """
     Reduce, enhance, upscale the field, segment and measure one frame.
 
-    A frame without all of Br, Bt and Bp is processed; its features have no field.
+    A frame without all of Br, Bt and Bp is processed; its features have no field. One with a
+    `processing.geometry.PlainGeometry` keeps its limb darkening (see `flatten`); its features
+    have no place, mu or area as seen.
     ``weights`` are those of the published network, where that is chosen.
 
     Raises
@@ -112,9 +115,14 @@ def process_frame(frame: PatchFrame, parameters: ChainParameters, *, weights: st
         quiet_sun=flat.quiet_sun,
         quiet_sun_enhanced=flat.quiet_sun * level,
         quiet_curve=quiet_curve(continuum, flat.mu, flat.contrast),
-        mu_range=(float(np.nanmin(flat.mu)), float(np.nanmax(flat.mu))),
+        mu_range=_range(flat.mu),
         seconds=seconds,
     )
+
+
+def _range(mu: np.ndarray) -> tuple[float, float]:
+    known = mu[np.isfinite(mu)]
+    return (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
 
 
 def segment_as(parameters: ChainParameters, contrast: np.ndarray, *, pixel_side_mm: float) -> Segmented:

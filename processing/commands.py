@@ -17,7 +17,7 @@ from processing.enhance import DEFAULT_ITERATIONS, DEFAULT_METHOD, HMI_PIXEL_MM,
 from processing.enhance.optics import MM_PER_ARCSEC
 from processing.errors import FitsError, FrameError, ParameterError
 from processing.files import check_output, replacing, split_member
-from processing.geometry import RSUN_REF_M, CeaGeometry, PlainGeometry
+from processing.geometry import PLAIN_UNIT, RSUN_REF_M, CeaGeometry, PlainGeometry, geometry_of
 from processing.images import PlainImage, doubled_grid, read_plain, without_statistics, write_plain
 from processing.limb_darkening import DEFAULT_LIMB_DARKENING, LIMB_DARKENING
 from processing.measure import ERROR_SEGMENTS, FIELD_SEGMENTS, measure_features
@@ -57,7 +57,7 @@ def pixel_side_mm(cards: Mapping[str, Any]) -> float | None:
     Side of a pixel on the Sun in Mm, as the header tells it; None when it does not.
 
     For heliographic axes (CRLN, HGLN) as at the equator, with RSUN_REF; for
-    helioprojective ones (HPLN, or in arcsec) as at disk centre and 1 au.
+    helioprojective ones (HPLN, or in arcsec) as at disk centre and 1 au; for axes in Mm as they are.
 
     Raises
     ------
@@ -65,6 +65,8 @@ def pixel_side_mm(cards: Mapping[str, Any]) -> float | None:
         If the cards that tell it are not numbers.
     """
     kind, unit = str(cards.get("CTYPE1", ""))[:4], str(cards.get("CUNIT1", ""))
+    if unit == PLAIN_UNIT:
+        return geometry_of(cards).pixel_side_mm
     try:
         step = _step(cards)
         if kind in ("CRLN", "HGLN"):
@@ -335,9 +337,9 @@ def measure(
 
 
 def _geometry(cards: Mapping[str, Any], pixel_mm: float | None, path: Path) -> CeaGeometry:
-    if _is_cea(cards):
+    if _is_cea(cards) or cards.get("CUNIT1") == PLAIN_UNIT:
         with about(path):
-            return CeaGeometry.from_header(cards)
+            return geometry_of(cards)
     if pixel_mm is None:
         raise FrameError(f"{path.name} does not tell where its pixels lie: give their side in Mm with --pixel-mm")
     return PlainGeometry(pixel_mm)

@@ -154,3 +154,22 @@ def limb_darkening_figure(fit: LimbDarkeningFit) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
+
+
+def mu_over_time(
+    times: Sequence[datetime], middle: Sequence[float], lowest: Sequence[float], highest: Sequence[float]
+) -> go.Figure:
+    """Mu at the middle of a patch over T_REC (TAI), within the range that the patch has."""
+    figure = go.Figure()
+    quiet = {"width": 1, "dash": "dot"}
+    for name, values, line in (
+        ("lowest", lowest, quiet), ("highest", highest, quiet), ("middle", middle, {"width": 1.8}),
+    ):  # fmt: skip
+        figure.add_trace(go.Scatter(x=list(times), y=list(values), mode="lines", name=name, line=line))
+    figure.update_xaxes(type="date", title_text="T_REC [TAI]")
+    figure.update_yaxes(title_text="mu", range=[0, 1.02])
+    figure.update_layout(
+        template="none", height=220, margin={"l": 56, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure

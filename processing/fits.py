@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyError, VerifyWarning
+from astropy.utils.exceptions import AstropyUserWarning
 
 from processing.errors import FitsError, FrameError, first_line
 from processing.files import MAX_PIXELS
-from processing.geometry import CeaGeometry
+from processing.geometry import CeaGeometry, geometry_of
 from processing.quality import read_quality
 from processing.timekeys import compact_t_rec, format_t_rec, parse_t_rec
 
+DEFINITIVE_SERIES = "hmi.sharp_cea_720s"
+PROVISIONAL = "_nrt"  # what the name of a near-real-time series ends with; its HARPs have numbers of their own
 SEGMENTS = ("continuum", "Br", "Bt", "Bp", "bitmap")
+SEQUENCE = "SEQUENCE"  # the card that names a sequence of frames that are of no HARP
+OF_SEQUENCE = "continuum"  # the one segment that such a frame has
+NO_HARP = 0
 # The field's standard deviations in G: read where they are given, and not missed where they are not.
 OPTIONAL_SEGMENTS = ("Br_err", "Bt_err", "Bp_err")
 _SEGMENT_OF = {segment.lower(): segment for segment in SEGMENTS + OPTIONAL_SEGMENTS}
@@ -49,6 +55,8 @@ class Segment:
     ``data`` is float32 (ny, nx) with NaN for BLANK; the bitmap is uint8 with 0 for
     BLANK. ``cards`` holds the header cards that are plain values (unparsable ones are
     left out). ``bare`` says that the header had none of them but the structure.
+    ``series`` is JSOC's, by the file's name: no header tells; the definitive one where the
+    name does not either. A frame of a sequence has the series "" and is of HARP 0.
     """
 
     name: str
@@ -58,11 +66,21 @@ class Segment:
     cards: dict[str, Any]
     sha256: str
     bare: bool
+    series: str = DEFINITIVE_SERIES
+
+    @property
+    def sequence(self) -> str:
+        """The sequence that it is a frame of; empty for a HARP's."""
+        return "" if self.harpnum else str(self.cards.get(SEQUENCE, ""))
 
 
 @dataclass(frozen=True)
 class PatchFrame:
-    """All segments of one HARP at one T_REC, on one grid, with the header they share."""
+    """
+    All segments of one HARP at one T_REC, on one grid, with the header they share.
+
+    A frame of a sequence that is no HARP has ``harpnum`` 0 and the continuum alone.
+    """
 
     harpnum: int
     t_rec_s: int
@@ -92,7 +110,7 @@ class PatchFrame:
     @property
     def geometry(self) -> CeaGeometry:
         """Where its pixels lie; raises FrameError when the header does not tell."""
-        return CeaGeometry.from_header(self.cards)
+        return geometry_of(self.cards)
 
     def need(self, segment: str) -> np.ndarray:
         """The map of that segment; raises FrameError when it is missing."""
@@ -199,7 +217,8 @@ def read_key(raw: bytes, name: str) -> tuple[int, int, str]:
     """
     HARPNUM, T_REC (TAI seconds since 1993-01-01) and segment of a file, as `read_segment` takes them.
 
-    The image is not decoded, which makes this the way to sort a folder.
+    The image is not decoded, which makes this the way to sort a folder. The HARPNUM of a
+    sequence's frame is 0.
 
     Raises
     ------
@@ -207,7 +226,7 @@ def read_key(raw: bytes, name: str) -> tuple[int, int, str]:
         If the bytes are no FITS file, end too early, or it is not clear of what they are an image.
     """
     base = PurePosixPath(name).name
-    return _key(read_cards(raw, base, ("HARPNUM", "T_REC")), base)
+    return _key(read_cards(raw, base, ("HARPNUM", "T_REC", SEQUENCE)), base)
 
 
 def read_segment(raw: bytes, name: str) -> Segment:
@@ -215,7 +234,8 @@ def read_segment(raw: bytes, name: str) -> Segment:
     Read one segment from the bytes of its file.
 
     HARPNUM, T_REC and the segment come from the header where it has them and from
-    the file name otherwise; the segment's name is never in the header.
+    the file name otherwise; the segment's name is never in the header. A file that
+    `write_sequence_frame` made tells all of it in its header, whatever its name.
 
     Raises
     ------
@@ -227,11 +247,18 @@ def read_segment(raw: bytes, name: str) -> Segment:
     cards = plain_cards(header)
     harpnum, t_rec_s, segment = _key(cards, base)
     data = np.nan_to_num(data, nan=0).astype(np.uint8) if segment == "bitmap" else data.astype(np.float32, copy=False)
-    return Segment(segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards)
+    from_name = _FILE_NAME.fullmatch(base)
+    series = "" if harpnum == NO_HARP else from_name["series"] if from_name else DEFINITIVE_SERIES
+    return Segment(
+        segment, harpnum, t_rec_s, data, cards, hashlib.sha256(raw).hexdigest(), bare="T_REC" not in cards,
+        series=series,
+    )  # fmt: skip
 
 
 def _key(cards: Mapping[str, Any], base: str) -> tuple[int, int, str]:
     """HARPNUM, T_REC in seconds and segment, by the cards and the name of the file."""
+    if SEQUENCE in cards and "HARPNUM" not in cards:
+        return _key_in_sequence(cards, base)
     from_name = _FILE_NAME.fullmatch(base)
     word = from_name["segment"] if from_name else PurePosixPath(base).stem.rpartition(".")[2]
     try:
@@ -248,6 +275,14 @@ def _key(cards: Mapping[str, Any], base: str) -> tuple[int, int, str]:
     if not 0 < harpnum < 2**31:
         raise FitsError(f"{base} has HARPNUM {harpnum}, which is no HARP")
     return harpnum, t_rec_s, segment
+
+
+def _key_in_sequence(cards: Mapping[str, Any], base: str) -> tuple[int, int, str]:
+    """The same of a sequence's frame."""
+    try:
+        return NO_HARP, parse_t_rec(str(cards.get("T_REC", ""))), OF_SEQUENCE
+    except FrameError as problem:
+        raise FitsError(f"{base} has an unreadable key: {problem}") from problem
 
 
 def join_segments(segments: Iterable[Segment]) -> PatchFrame:
@@ -269,7 +304,8 @@ def join_segments(segments: Iterable[Segment]) -> PatchFrame:
         if part.data.shape != first.data.shape:
             raise FrameError(f"{part.name} is {part.data.shape}, {first.name} is {first.data.shape}")
     full = next((part for part in parts if not part.bare), first)
-    cards = {"HARPNUM": first.harpnum, "T_REC": format_t_rec(first.t_rec_s), **full.cards}
+    of_harp = {} if first.harpnum == NO_HARP else {"HARPNUM": first.harpnum}
+    cards = {**of_harp, "T_REC": format_t_rec(first.t_rec_s), **full.cards}
     return PatchFrame(first.harpnum, first.t_rec_s, cards, {part.name: part.data for part in parts})
 
 
@@ -278,6 +314,83 @@ def read_patch_frame(paths: Iterable[Path]) -> PatchFrame:
     return join_segments(read_segment(Path(path).read_bytes(), Path(path).name) for path in paths)
 
 
-def segment_file_name(harpnum: int, t_rec_s: int, segment: str) -> str:
+def segment_file_name(harpnum: int, t_rec_s: int, segment: str, series: str = DEFINITIVE_SERIES) -> str:
     """The name JSOC gives to that segment's file."""
-    return f"hmi.sharp_cea_720s.{harpnum}.{compact_t_rec(t_rec_s)}.{segment}.fits"
+    return f"{series}.{harpnum}.{compact_t_rec(t_rec_s)}.{segment}.fits"
+
+
+def write_sequence_frame(data: np.ndarray, *, t_rec_s: int, cards: Mapping[str, Any]) -> bytes:
+    """
+    One frame of a sequence that is no HARP, as a FITS file that `read_segment` reads back.
+
+    Equal input gives equal bytes, so that a frame that comes twice is known by its SHA-256;
+    it is not compressed, since astropy's lossless compression has the time in every tile.
+
+    Parameters
+    ----------
+    data : `~numpy.ndarray`, shape (ny, nx)
+        Continuum intensity, any unit; stored as float32. NaN marks pixels without data.
+    t_rec_s : int
+        When it was taken: TAI seconds since 1993-01-01.
+    cards : mapping
+        SEQUENCE, the sequence's name, and what `processing.geometry.geometry_of` needs; T_REC
+        and DATAMIN, DATAMAX, DATAMEDN are added. A letter that is not ASCII becomes "?".
+
+    Raises
+    ------
+    FrameError
+        If the image is not two-dimensional or has no finite pixel.
+    FitsError
+        If SEQUENCE is missing, HARPNUM is not, or a card has a value that no header can hold.
+    """
+    if data.ndim != 2 or not np.isfinite(data).any():
+        raise FrameError(f"need a two-dimensional image with finite pixels, got shape {data.shape}")
+    if not str(cards.get(SEQUENCE, "")).strip() or "HARPNUM" in cards:
+        raise FitsError("the cards of a sequence's frame have SEQUENCE, its name, and no HARPNUM")
+    stored = data.astype(np.float32)
+    told = {keyword: value for keyword, value in cards.items() if keyword not in _NOT_CARRIED}
+    for keyword, of in {"DATAMIN": np.min, "DATAMAX": np.max, "DATAMEDN": np.median}.items():
+        told[keyword] = float(of(stored[np.isfinite(stored)]))
+    header = fits.Header()
+    for keyword, value in {**told, "T_REC": format_t_rec(t_rec_s)}.items():
+        try:
+            header[keyword] = value.encode("ascii", "replace").decode() if isinstance(value, str) else value
+        except ValueError as problem:
+            raise FitsError(f"the card {keyword} cannot be written: {first_line(problem)}") from problem
+    image = fits.PrimaryHDU(stored, header)
+    image.add_checksum(when="")  # without the time of writing
+    whole = io.BytesIO()
+    image.writeto(whole)
+    return whole.getvalue()
+
+
+def read_sequence_frame(raw: bytes, name: str) -> Segment:
+    """`read_segment` that takes nothing but a sequence's frame; raises FitsError for anything else."""
+    segment = read_segment(raw, name)
+    if segment.harpnum != NO_HARP:
+        raise FitsError(f"{PurePosixPath(name).name} is of HARP {segment.harpnum}, not a frame of a sequence")
+    return segment
+
+
+def sequence_file_name(stem: str, t_rec_s: int) -> str:
+    """The name of a sequence's frame, with what the sequence's files begin with."""
+    return f"{stem}.{compact_t_rec(t_rec_s)}.{OF_SEQUENCE}.fits"
+
+
+def check_sums(raw: bytes, name: str) -> None:
+    """
+    Compare the file with the CHECKSUM and DATASUM cards that it may have (FITS standard 4.0, appendix J).
+
+    Raises
+    ------
+    FitsError
+        If one of them is not that of the bytes.
+    """
+    with reading(name), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="(Checksum|Datasum) verification failed")
+        try:
+            with fits.open(io.BytesIO(raw), memmap=False, checksum=True, disable_image_compression=True) as hdus:
+                for hdu in hdus:
+                    hdu.verify("silentfix")
+        except AstropyUserWarning as problem:
+            raise FitsError(f"{name} is damaged: {first_line(problem).rstrip('.')}") from problem

@@ -16,6 +16,8 @@ from processing.errors import FrameError, ParameterError
 # R = 696 Mm is RSUN_REF in every SHARP header.
 RSUN_REF_M = 6.96e8
 ARCSEC_PER_RAD = 180 / np.pi * 3600
+PLAIN_AXES = ("X", "Y")  # CTYPE of a map without places: linear axes by the FITS standard, since no algorithm is named
+PLAIN_UNIT = "Mm"
 BLOCK = 16_384  # pixels worked on at once: 128 kB stay in the cache, and no second map is needed
 NEEDED_CARDS = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2", "CRLN_OBS", "CRLT_OBS", "DSUN_OBS")
 
@@ -39,6 +41,11 @@ class CeaGeometry:
     crlt_obs: float
     dsun_obs: float
     rsun_ref: float = RSUN_REF_M
+
+    @property
+    def knows_places(self) -> bool:
+        """Whether longitude, latitude, mu and helioprojective coordinates can be had of it."""
+        return True
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> "CeaGeometry":
@@ -190,6 +197,57 @@ class PlainGeometry(CeaGeometry):
         unknown = np.nan
         super().__init__(unknown, unknown, unknown, unknown, step, step, unknown, unknown, unknown)
 
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "PlainGeometry":
+        """
+        Read the side of a pixel from the cards of a map whose axes are in Mm.
+
+        Raises
+        ------
+        FrameError
+            If CUNIT1 or CUNIT2 is no Mm, CDELT1 or CDELT2 is missing or not positive, or they differ.
+        """
+        for card in ("CUNIT1", "CUNIT2"):
+            if str(header.get(card, "")) != PLAIN_UNIT:
+                raise FrameError(f"the axes of the map are not in Mm: {card} is {header.get(card) or 'missing'}")
+        try:
+            sides = [float(header[card]) for card in ("CDELT1", "CDELT2")]
+        except KeyError as missing:
+            raise FrameError(f"the header has no {missing.args[0]}") from None
+        except (TypeError, ValueError):
+            raise FrameError("CDELT1 and CDELT2 are not both numbers") from None
+        if not all(np.isfinite(side) and side > 0 for side in sides) or not np.isclose(*sides, rtol=1e-6, atol=0):
+            raise FrameError(f"pixels must be squares of a positive side, not {sides[0]:g} by {sides[1]:g} Mm")
+        return cls(sides[0])
+
+    @property
+    def knows_places(self) -> bool:
+        """False: nothing tells where it lies."""
+        return False
+
+    def cards(self) -> dict[str, Any]:
+        """The cards that `geometry_of` reads it back from: linear axes from the middle of the first pixel."""
+        cards: dict[str, Any] = {}
+        for axis, name in enumerate(PLAIN_AXES, start=1):
+            cards |= {f"CTYPE{axis}": name, f"CUNIT{axis}": PLAIN_UNIT, f"CRPIX{axis}": 1.0, f"CRVAL{axis}": 0.0}
+            # the product of the steps is a side's square: without its last digits it reads as it was written
+            cards[f"CDELT{axis}"] = float(f"{self.pixel_side_mm:.12g}")
+        return cards
+
     def doubled(self) -> "PlainGeometry":
         """The same map on a grid of half the pixel."""
         return PlainGeometry(self.pixel_side_mm / 2)
+
+
+def geometry_of(header: Mapping[str, Any]) -> CeaGeometry:
+    """
+    What the cards of a frame tell of where its pixels lie: a CEA map, or a `PlainGeometry` for axes in Mm.
+
+    Raises
+    ------
+    FrameError
+        If they tell neither, or not all that is needed.
+    """
+    if str(header.get("CUNIT1", "")) == PLAIN_UNIT:
+        return PlainGeometry.from_header(header)
+    return CeaGeometry.from_header(header)

@@ -44,7 +44,8 @@ class FlatFrame:
 
     ``contrast`` (ny, nx) is 1.0 in the quiet Sun and NaN without data or beyond the
     limb; ``mu`` has the same shape; ``quiet_sun`` is the level divided out, in the
-    continuum's unit (DN/s), referred to disk centre.
+    continuum's unit (DN/s), referred to disk centre. Of a frame that does not tell where it
+    lies ``mu`` is NaN everywhere, and contrast and level are with its limb darkening.
     """
 
     contrast: np.ndarray
@@ -169,6 +170,9 @@ def flatten(
     """
     Divide a continuum map by limb darkening, then by its quiet-Sun level.
 
+    Without mu (a `PlainGeometry`) the map is divided by its level alone, whatever the law:
+    over a field of 60 arcsec the intensity changes by 1 % at mu 0.9, and by 5 % at mu 0.5.
+
     Parameters
     ----------
     continuum : `~numpy.ndarray`, shape (ny, nx)
@@ -191,7 +195,7 @@ def flatten(
         raise FrameError(f"need a two-dimensional continuum, got shape {continuum.shape}")
     law = law_named(limb_darkening)
     mu = geometry.mu_map((continuum.shape[0], continuum.shape[1]))
-    flat = remove_limb_darkening(continuum, mu, law)
+    flat = remove_limb_darkening(continuum, mu, law) if geometry.knows_places else continuum.astype(np.float64)
     level = quiet_sun_level(flat, method=quiet_sun)
     flat /= level
     return FlatFrame(contrast=flat, mu=mu, quiet_sun=level)

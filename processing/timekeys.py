@@ -1,9 +1,10 @@
 """T_REC, the key of every record: TAI in JSOC's notation, and the UTC shown beside it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from statistics import median
 
 from processing.errors import FrameError
 
@@ -64,9 +65,45 @@ def utcs_of(t_rec_s: Iterable[int]) -> list[datetime]:
     return list(Time(moments, scale="tai").utc.to_datetime()) if moments else []
 
 
+def t_rec_s_of(utc: datetime) -> int:
+    """TAI seconds since 1993-01-01 of a UTC moment (naive datetime), to the nearest whole one."""
+    from astropy.time import Time  # here, as in `utcs_of`
+
+    return round((Time(utc, scale="utc").tai.to_datetime() - EPOCH).total_seconds())
+
+
 def slots_between(earlier_s: int, later_s: int, cadence_s: int = CADENCE_S) -> range:
-    """The T_REC seconds on the cadence grid after one moment and before another."""
-    return range(earlier_s + cadence_s, later_s, cadence_s)
+    """
+    The T_REC seconds on the cadence grid after one moment and before another.
+
+    Where the moments lie off the grid, as those of other instruments may, a slot less than
+    half a step before the later one is that one's own.
+    """
+    return range(earlier_s + cadence_s, later_s - cadence_s // 2, cadence_s)
+
+
+def slots_of(t_rec_s: Sequence[int], cadence_s: int = CADENCE_S) -> list[int]:
+    """
+    Steps of the cadence from the first of these moments, in order, to each.
+
+    Each step is rounded by itself, to one at least, so that what moments deviate from the
+    grid does not add up.
+    """
+    steps = (1 + len(slots_between(before, after, cadence_s)) for before, after in pairwise(t_rec_s))
+    return list(accumulate(steps, initial=0))[: len(t_rec_s)]
+
+
+def usual_step(t_rec_s: Sequence[int]) -> int:
+    """
+    The cadence, in seconds, of moments in order of which nobody tells it.
+
+    That of HMI's records where all lie on its grid, since of those most may be missing; else
+    the median step.
+    """
+    steps = [after - before for before, after in pairwise(t_rec_s)]
+    if all(step % CADENCE_S == 0 for step in steps):
+        return CADENCE_S
+    return max(1, round(median(steps)))
 
 
 def gaps_in(t_rec_s: Iterable[int], cadence_s: int = CADENCE_S) -> list[range]:

@@ -1,7 +1,8 @@
 """Every change to patches, frames and raw files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -15,8 +16,8 @@ from poreweb.observations.models import Frame, Ingest, Patch, RawFile
 from poreweb.people.models import Team
 from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import FitsError, FrameError
-from processing.fits import Segment, read_segment
-from processing.geometry import CeaGeometry
+from processing.fits import NO_HARP, Segment, read_segment
+from processing.geometry import geometry_of
 
 MAX_REPORT_LINES = 500
 
@@ -60,12 +61,27 @@ def _copy_in(key: str, file: UploadedFile) -> None:
             out.write(chunk)
 
 
-def take_file(raw: bytes, name: str, *, team: Team, ingest: Ingest, report: IngestReport) -> None:
-    """Read one FITS file and keep it; whatever is wrong with it becomes a sentence of the report."""
+def take_file(
+    raw: bytes,
+    name: str,
+    *,
+    team: Team,
+    ingest: Ingest,
+    report: IngestReport,
+    keywords: Mapping[str, Any] | None = None,
+) -> None:
+    """
+    Read one FITS file and keep it; whatever is wrong with it becomes a sentence of the report.
+
+    ``keywords`` are those of its record, for a file whose header is bare.
+    """
     report.n_read += 1
     try:
         segment = read_segment(raw, name)
-        outcome = keep_segment(segment, raw, name, team=team, ingest=ingest, report=report)
+        if segment.harpnum == NO_HARP:
+            raise FitsError(f"{name} is a frame of the sequence {segment.sequence}, not of a HARP; add it as a sequence")
+        patch, _ = Patch.objects.get_or_create(team=team, series=segment.series, harpnum=segment.harpnum)
+        outcome = keep_segment(segment, raw, name, patch=patch, ingest=ingest, report=report, keywords=keywords)
     except (FitsError, FrameError) as problem:
         report.n_refused += 1
         report.say("refused", f"{str(problem).rstrip('.')}.")
@@ -81,10 +97,18 @@ def take_file(raw: bytes, name: str, *, team: Team, ingest: Ingest, report: Inge
 
 
 @transaction.atomic
-def keep_segment(segment: Segment, raw: bytes, name: str, *, team: Team, ingest: Ingest, report: IngestReport) -> str:
+def keep_segment(
+    segment: Segment,
+    raw: bytes,
+    name: str,
+    *,
+    patch: Patch,
+    ingest: Ingest,
+    report: IngestReport,
+    keywords: Mapping[str, Any] | None = None,
+) -> str:
     """Store one segment; "new", "duplicate" (same bytes) or "conflict" (other bytes, same record)."""
     ny, nx = segment.data.shape
-    patch, _ = Patch.objects.get_or_create(team=team, harpnum=segment.harpnum)
     frame, _ = Frame.objects.get_or_create(patch=patch, t_rec_s=segment.t_rec_s, defaults={"ny": ny, "nx": nx})
     Frame.objects.select_for_update(no_key=True).get(pk=frame.pk)  # two deliveries of one file wait for each other
     if (frame.ny, frame.nx) != (ny, nx):
@@ -106,24 +130,27 @@ def keep_segment(segment: Segment, raw: bytes, name: str, *, team: Team, ingest:
         frame=frame, segment=segment.name, sha256=segment.sha256, size=len(raw), name=name.rpartition("/")[2][:255],
         bare=segment.bare, conflict=conflict, ingest=ingest,
     )  # fmt: skip
-    if not segment.bare and "CTYPE1" not in frame.cards:
-        _learn_cards(frame, segment)
+    cards = segment.cards if not segment.bare else dict(keywords or {})
+    if segment.bare and cards:
+        archive.store_keywords(segment.sha256, frame, cards)
+    if cards and "CTYPE1" not in frame.cards:
+        _learn_cards(frame, cards)
     return "conflict" if conflict else "new"
 
 
-def _learn_cards(frame: Frame, segment: Segment) -> None:
+def _learn_cards(frame: Frame, cards: dict[str, Any]) -> None:
     """Take a full header's cards as the frame's, and the patch's NOAA numbers with them."""
-    frame.cards = segment.cards
-    quality = segment.cards.get("QUALITY")
+    frame.cards = cards
+    quality = cards.get("QUALITY")
     frame.quality = quality if isinstance(quality, int) and abs(quality) < 2**63 else None
     try:
-        mu = CeaGeometry.from_header(segment.cards).mu_map((frame.ny, frame.nx))
+        mu = geometry_of(cards).mu_map((frame.ny, frame.nx))
         if np.isfinite(mu).any():
             frame.mu_min, frame.mu_max = float(np.nanmin(mu)), float(np.nanmax(mu))
     except FrameError:
         pass  # a run says so when it needs the geometry
     frame.save()
-    noaa_ars = str(segment.cards.get("NOAA_ARS", "")).strip()
+    noaa_ars = str(cards.get("NOAA_ARS", "")).strip()
     if noaa_ars not in ("", "0", "MISSING", frame.patch.noaa_ars):
         frame.patch.noaa_ars = noaa_ars[:200]
         frame.patch.save(update_fields=["noaa_ars"])

@@ -1,6 +1,8 @@
 """Raw FITS on disk: exactly as received, named by SHA-256, never modified."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from poreweb import storage
 from poreweb.observations.models import Frame, RawFile
@@ -28,6 +30,16 @@ def store_raw(sha256: str, raw: bytes) -> None:
     key = raw_key(sha256)
     if not storage.exists(key):
         storage.write_bytes(key, raw)
+
+
+def store_keywords(sha256: str, frame: Frame, cards: Mapping[str, Any]) -> None:
+    """
+    Keep the keywords of a file whose header is bare next to it, never in it.
+
+    The record is in the name, since two records may have the same bytes (an empty bitmap).
+    """
+    key = raw_key(sha256).removesuffix(".fits") + f".{frame.patch_id}.{frame.t_rec_s}.json"
+    storage.write_bytes(key, json.dumps(dict(cards), sort_keys=True, indent=1).encode())
 
 
 def read_frame(frame: Frame, segments: Collection[str] | None = None) -> PatchFrame:

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -33,19 +34,22 @@ def _ingest_upload(ingest: Ingest) -> None:
         ingest_paths(ingest, paths)
 
 
-def ingest_here(team: Team, paths: list[Path], *, run_after: bool) -> tuple[Ingest, actions.IngestReport]:
+def ingest_here(
+    team: Team, paths: list[Path], *, run_after: bool, user: User | None = None
+) -> tuple[Ingest, actions.IngestReport]:
     """
-    Read a delivery from this machine's disk in this process, for the command line.
+    Read a delivery from this machine's disk in this process, for the command line and for watched folders.
 
-    Until all is read the row says that the command was interrupted, which is then true
+    Until all is read the row says that its reading was interrupted, which is then true
     without anyone having to notice.
     """
     ingest = Ingest.objects.create(
         team=team,
+        user=user,
         names=[str(path) for path in paths],
         run_after=run_after,
         state=Ingest.State.FAILED,
-        error="The command was interrupted.",
+        error="Its reading was interrupted.",
     )
     report = ingest_paths(ingest, [(path.name, path) for path in paths])
     with transaction.atomic():

@@ -6,12 +6,14 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import User
 from django.db import models
 from django.urls import reverse
+from django.utils.text import slugify
 
 from poreweb.observations.signals import ingest_done
 from poreweb.people.models import Team
 from poreweb.work.models import Task
-from processing.geometry import CeaGeometry
-from processing.timekeys import format_t_rec, gaps_in, utc_of
+from processing.fits import DEFINITIVE_SERIES, PROVISIONAL
+from processing.geometry import CeaGeometry, geometry_of
+from processing.timekeys import CADENCE_S, format_t_rec, gaps_in, utc_of
 
 
 class PatchQuerySet(models.QuerySet["Patch"]):
@@ -23,30 +25,59 @@ class PatchQuerySet(models.QuerySet["Patch"]):
 
 
 class Patch(models.Model):
-    """A HARP as one team holds it."""
+    """
+    A HARP as one team holds it, or a sequence of another instrument under a name of its own.
+
+    JSOC numbers the HARPs of its near-real-time series anew, so that a number means
+    nothing without its series.
+    """
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="patches")
-    harpnum = models.PositiveIntegerField("HARP number")
+    series = models.CharField("JSOC series", max_length=60, default=DEFINITIVE_SERIES, blank=True)
+    harpnum = models.PositiveIntegerField("HARP number", null=True)  # NULL: no HARP, and the series is empty
+    name = models.CharField("name of a sequence that is no HARP", max_length=60, blank=True)
+    cadence_s = models.PositiveIntegerField("seconds between two frames", default=CADENCE_S)
     noaa_ars = models.CharField("NOAA active regions", max_length=200, blank=True)
+    process_new = models.BooleanField("frames have come that are still to be processed", default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PatchQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["team", "harpnum"], name="one_patch_per_team_and_harp")]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "series", "harpnum"], name="one_patch_per_team_series_and_harp"),
+            models.UniqueConstraint(
+                fields=["team", "name"], condition=models.Q(harpnum=None), name="one_sequence_per_team_and_name"
+            ),
+            models.CheckConstraint(condition=models.Q(harpnum=None) ^ models.Q(name=""), name="a_harp_or_a_name"),
+        ]
         ordering = ["-created_at", "harpnum"]
         verbose_name_plural = "patches"
 
     def __str__(self) -> str:
-        return f"HARP {self.harpnum}"
+        if self.harpnum is None:
+            return self.name
+        return f"HARP {self.harpnum}" + (" (near-real-time)" if self.is_provisional else "")
 
     def get_absolute_url(self) -> str:
         """Address of its page."""
         return reverse("observations:patch", args=[self.pk])
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether its data are near-real-time ones, which JSOC makes again weeks later under another number."""
+        return self.series.endswith(PROVISIONAL)
+
+    @property
+    def file_stem(self) -> str:
+        """What the names of files made of it begin with: harp377, harp377_nrt, or the name in plain letters."""
+        if self.harpnum is None:
+            return slugify(self.name) or f"sequence{self.pk}"
+        return f"harp{self.harpnum}" + ("_nrt" if self.is_provisional else "")
+
     def gaps(self) -> list[range]:
         """For each gap between its frames the missing slots, as T_REC (TAI seconds)."""
-        return gaps_in(self.frames.values_list("t_rec_s", flat=True))
+        return gaps_in(self.frames.values_list("t_rec_s", flat=True), self.cadence_s)
 
 
 class Frame(models.Model):
@@ -80,8 +111,8 @@ class Frame(models.Model):
 
     @property
     def geometry(self) -> CeaGeometry:
-        """Of the native grid; raises FrameError when the cards do not tell."""
-        return CeaGeometry.from_header(self.cards)
+        """Of the native grid, a `PlainGeometry` for a sequence without places; raises FrameError when the cards do not tell."""
+        return geometry_of(self.cards)
 
 
 class RawFile(models.Model):

@@ -35,6 +35,8 @@ class Team(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_QUORUM)],
     )
     is_blind = models.BooleanField("hide others' verdicts until one's own is in", default=False)
+    jsoc_email = models.EmailField("e-mail registered at JSOC", blank=True)  # empty: that of the site
+    quota_mb = models.PositiveIntegerField("most it may hold, MB", null=True, blank=True)  # NULL: that of the site
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TeamQuerySet.as_manager()

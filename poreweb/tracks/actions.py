@@ -159,10 +159,41 @@ def input_hash(run: Run) -> str:
 
 
 def process_ingest(ingest: Ingest, **_: Any) -> None:
-    """Start the default chain on the patches of a delivery, when that was asked for."""
+    """Process the patches of a delivery, when that was asked for."""
     if ingest.run_after:
         for patch in ingest.patches.all():
-            start_run(patch, ChainParameters(), user=ingest.user)
+            process_new_frames(patch, user=ingest.user)
+
+
+def process_what_waited(run: Run, **_: Any) -> None:
+    """Go on with what came while a run that is now done was at work."""
+    if run.patch.process_new:
+        process_new_frames(run.patch, user=run.created_by)
+
+
+@transaction.atomic
+def process_new_frames(patch: Patch, *, user: User | None = None) -> None:
+    """
+    Process what the patch's newest run has not seen.
+
+    The run goes on where all new frames are later than its own; otherwise a new one with the
+    same parameters keeps what people have settled. While a run is at work the frames wait
+    until it is done. A patch of which the run has seen every file is left as it is.
+    """
+    patch = Patch.objects.select_for_update(no_key=True).get(pk=patch.pk)
+    latest = patch.runs.exclude(state=Run.State.CANCELLED).first()
+    patch.process_new = latest is not None and latest.state == Run.State.RUNNING
+    patch.save(update_fields=["process_new"])
+    if patch.process_new:
+        return
+    if latest is None:
+        start_run(patch, ChainParameters(), user=user)
+    elif latest.state != Run.State.DONE:
+        start_run(patch, latest.chain_parameters, user=user, parent=latest)
+    elif not arrival(latest).refusal:
+        extend_run(latest, user=user)
+    elif arrival(latest).frames or input_hash(latest) != latest.input_hash:
+        start_run(patch, latest.chain_parameters, user=user, parent=latest, settled_from=latest)
 
 
 @transaction.atomic

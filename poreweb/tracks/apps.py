@@ -12,5 +12,7 @@ class TracksConfig(AppConfig):
         """Process what comes in."""
         from poreweb.observations.signals import ingest_done
         from poreweb.tracks import actions
+        from poreweb.tracks.signals import run_done
 
         ingest_done.connect(actions.process_ingest, dispatch_uid="tracks.process_ingest")
+        run_done.connect(actions.process_what_waited, dispatch_uid="tracks.process_what_waited")

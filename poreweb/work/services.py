@@ -159,6 +159,9 @@ class Supervisor:
                 # the first worker looks at small chores first, so that one is never long in coming
                 queues = ["quick", "science"] if number == 1 else ["science", "quick"]
                 self._start(Service(f"worker-{number}", [*manage, "worker", *queues], logs / f"worker-{number}.log"))
+            # fetching waits for other people's servers, so it has a worker of its own
+            fetcher = [*manage, "worker", "network", "quick"]
+            self._start(Service("worker-network", fetcher, logs / "worker-network.log"))
             self._start(
                 Service(
                     "web",

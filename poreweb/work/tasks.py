@@ -29,6 +29,14 @@ class SupersededError(Exception):
     """The attempt has lost its task."""
 
 
+class PutOffError(Exception):
+    """Raised by a task's work that has stored how far it is, and goes on in some seconds (0: when it is its turn)."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 AnyTask = TypeVar("AnyTask", bound=Task)
 
 
@@ -47,7 +55,7 @@ def _enqueue(model: type[Task], pk: int, seen: int) -> None:
     attempt = seen + 1
     job_id = f"{model._meta.label_lower.replace('.', '-')}-{pk}-{attempt}"
     changed = model._default_manager.filter(pk=pk, state__in=Task.OPEN, attempts=seen).update(
-        attempts=attempt, job_id=job_id, dispatched_at=timezone.now(), state=Task.State.WAITING
+        attempts=attempt, job_id=job_id, dispatched_at=timezone.now(), state=Task.State.WAITING, not_before=None
     )
     if not changed:
         return
@@ -76,6 +84,8 @@ def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None], atte
         work(task)
     except SupersededError:
         log.warning("%s %s was cancelled or given to another worker; this attempt stops", model.__name__, pk)
+    except PutOffError as pause:
+        put_off(task, pause.seconds)
     except PorewebError as problem:
         finish(task, Task.State.FAILED, str(problem))
     except Exception as bug:
@@ -83,6 +93,34 @@ def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None], atte
         raise
     else:
         finish(task, Task.State.DONE)
+
+
+def put_off(task: Task, seconds: float) -> None:
+    """
+    Let a running task wait, without a worker and without a count of its attempts.
+
+    The row alone knows when it goes on, so that nothing is lost with Redis; `reconcile` sees to it.
+    """
+    changed = _held(task).update(
+        state=Task.State.WAITING,
+        not_before=timezone.now() + timedelta(seconds=max(seconds, 0)),
+        forgiven=task.attempts,
+        dispatched_at=None,
+    )
+    if changed and seconds <= 0:
+        _enqueue(type(task), task.pk, task.attempts)
+
+
+@transaction.atomic
+def wake(task: Task) -> bool:
+    """Let a task that was put off go on at once; False if it was not waiting."""
+    model = type(task)
+    rows = model._default_manager.filter(pk=task.pk, state=Task.State.WAITING, not_before__isnull=False)
+    if not rows.update(not_before=timezone.now()):
+        return False
+    task.refresh_from_db()
+    dispatch(task)
+    return True
 
 
 def holds(task: Task) -> bool:
@@ -147,7 +185,10 @@ def reconcile() -> int:
         StartedJobRegistry(queue=queue).cleanup()  # abandoned jobs become failed ones
         waiting = set(queue.job_ids)
         long_ago = timezone.now() - GRACE
-        for task in model._default_manager.filter(state__in=Task.OPEN, created_at__lt=long_ago):
+        _dispatch_due(model)
+        for task in model._default_manager.filter(
+            state__in=Task.OPEN, created_at__lt=long_ago, not_before__isnull=True
+        ):
             if task.dispatched_at and task.dispatched_at > long_ago:
                 continue
             if task.job_id in waiting or _is_started(task.job_id, queue):
@@ -163,6 +204,14 @@ def reconcile() -> int:
                 log.warning("%s %s lost its worker and is queued again", model.__name__, task.pk)
                 _enqueue(model, task.pk, task.attempts)
     return returned
+
+
+def _dispatch_due(model: type[Task]) -> None:
+    """Queue what was put off until now."""
+    for pk, attempts in model._default_manager.filter(
+        state=Task.State.WAITING, not_before__lte=timezone.now()
+    ).values_list("pk", "attempts"):
+        _enqueue(model, pk, attempts)
 
 
 def _is_started(job_id: str, queue: Queue) -> bool:

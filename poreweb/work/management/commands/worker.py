@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which queues."""
-        parser.add_argument("queues", nargs="*", default=["quick", "science"], help="in order of preference")
+        parser.add_argument("queues", nargs="*", default=["quick", "network", "science"], help="in order of preference")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Wait for Redis, then work."""

@@ -1,0 +1,139 @@
+"""What people ask for."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from poreweb.acquire.jsoc import SERIES
+from poreweb.acquire.models import Acquisition
+from poreweb.acquire.wanted import Wanted
+from poreweb.acquire.watching import LONGEST_S, SHORTEST_S
+from poreweb.people.models import Team
+from processing.fits import DEFINITIVE_SERIES, PROVISIONAL, SEGMENTS
+from processing.timekeys import CADENCE_S, EPOCH
+
+SERIES_WORDS = (
+    (DEFINITIVE_SERIES, "definitive"),
+    (DEFINITIVE_SERIES + PROVISIONAL, "near-real-time: provisional, with HARP numbers of its own"),
+)
+CADENCES = ((720, "12 minutes (all)"), (1440, "24 minutes"), (3600, "1 hour"), (7200, "2 hours"), (21600, "6 hours"))
+MINUTES = tuple((minutes * 60, words) for minutes, words in ((12, "12 minutes"), (60, "1 hour"), (1440, "1 day")))
+
+
+class TeamForm(forms.Form):
+    """Anything that is asked for on behalf of a team."""
+
+    team = forms.ModelChoiceField(Team.objects.none(), empty_label=None)
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        """Offer only the teams that the user may write to."""
+        super().__init__(*args, **kwargs)
+        self.fields["team"].queryset = Team.objects.writable_by(user)  # type: ignore[attr-defined]
+
+
+class HarpForm(TeamForm):
+    """A HARP of a series, and its segments."""
+
+    harpnum = forms.IntegerField(label="HARP number", min_value=1, max_value=2**31 - 1)
+    series = forms.ChoiceField(choices=SERIES_WORDS, initial=DEFINITIVE_SERIES, widget=forms.RadioSelect)
+    provisional = forms.BooleanField(
+        label="I want near-real-time data, and know that they are made again under another HARP number", required=False
+    )
+    segments = forms.MultipleChoiceField(
+        choices=[(name, name) for name in SEGMENTS], initial=list(SEGMENTS), widget=forms.CheckboxSelectMultiple
+    )
+
+    def clean_segments(self) -> list[str]:
+        """Pores are found in the continuum."""
+        chosen: list[str] = self.cleaned_data["segments"]
+        if "continuum" not in chosen:
+            raise forms.ValidationError("Pores are found in the continuum, so it must be among the segments.")
+        return chosen
+
+    def clean(self) -> dict[str, Any]:
+        """Near-real-time data are had by saying so twice."""
+        cleaned = super().clean() or self.cleaned_data
+        series = cleaned.get("series", "")
+        if series in SERIES and series.endswith(PROVISIONAL) and not cleaned.get("provisional"):
+            self.add_error("provisional", "Say that near-real-time data are meant, or choose the definitive ones.")
+        return cleaned
+
+
+class PreviewForm(HarpForm):
+    """Records of a HARP."""
+
+    field_order = ("team", "harpnum", "first", "last", "cadence_s", "segments", "series", "provisional", "noaa_ar")
+    first = forms.DateTimeField(
+        label="First T_REC (TAI)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Empty: from its first record.",
+    )  # fmt: skip
+    last = forms.DateTimeField(
+        label="Last T_REC (TAI)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Empty: to its last record.",
+    )  # fmt: skip
+    cadence_s = forms.TypedChoiceField(label="A record every", choices=CADENCES, coerce=int, initial=CADENCE_S)
+    noaa_ar = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        """The end is not before the beginning."""
+        cleaned = super().clean()
+        first, last = cleaned.get("first"), cleaned.get("last")
+        if first and last and last < first:
+            self.add_error("last", "The last record must not be before the first one.")
+        return cleaned
+
+    @property
+    def wanted(self) -> Wanted:
+        """What was asked for, as the actions take it."""
+        given = self.cleaned_data
+        return Wanted(given["harpnum"], given["noaa_ar"], _t_rec_s(given["first"]), _t_rec_s(given["last"]))
+
+
+def _t_rec_s(moment: datetime | None) -> int | None:
+    """TAI seconds since 1993-01-01 of a moment that was typed as TAI; Django takes it for UTC, which it is not."""
+    return None if moment is None else int((moment.replace(tzinfo=None) - EPOCH).total_seconds())
+
+
+class OrderForm(forms.Form):
+    """How the records of a preview are to be had."""
+
+    method = forms.ChoiceField(
+        label="From JSOC as", choices=Acquisition.Method.choices, initial=Acquisition.Method.TAR,
+        help_text="Bare headers get their keywords from the query, in a file beside the one received.",
+    )  # fmt: skip
+    run_after = forms.BooleanField(label="Process them as soon as they are in", required=False, initial=True)
+
+
+class WatchHarpForm(HarpForm):
+    """A HARP to keep up to date."""
+
+    field_order = ("team", "harpnum", "every_s", "segments", "series", "provisional", "run_after")
+    every_s = forms.TypedChoiceField(label="Look every", choices=MINUTES, coerce=int, initial=CADENCE_S)
+    run_after = forms.BooleanField(label="Process new records", required=False, initial=True)
+
+
+class WatchFolderForm(TeamForm):
+    """A folder of this machine to read from."""
+
+    folder = forms.CharField(max_length=500, widget=forms.TextInput(attrs={"spellcheck": "false"}))
+    every_s = forms.IntegerField(
+        label="Look every so many seconds", min_value=SHORTEST_S, max_value=LONGEST_S, initial=CADENCE_S
+    )
+    run_after = forms.BooleanField(label="Process new records", required=False, initial=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Say which folders are allowed."""
+        super().__init__(*args, **kwargs)
+        self.fields["folder"].help_text = f"In {' or '.join(settings.WATCH_FOLDERS)}."
+
+
+class EmailForm(forms.ModelForm):
+    """The team's e-mail at JSOC."""
+
+    class Meta:
+        model = Team
+        fields = ("jsoc_email",)
+        help_texts = {"jsoc_email": "Empty: the site's own, where it has one. JSOC must know it."}

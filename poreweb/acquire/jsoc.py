@@ -1,0 +1,302 @@
+"""
+What we ask JSOC, through drms, and its answers in our words.
+
+Only numbers, times and names that we know ourselves are put in a query, so that nobody
+can ask for another series by the way a number is written.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urljoin
+
+import drms
+from django.conf import settings
+from drms.config import ServerConfig
+
+from poreweb.acquire.fetch import FetchError, TroubleError, guarded
+from processing.errors import FrameError, first_line
+from processing.fits import DEFINITIVE_SERIES, PROVISIONAL, SEGMENTS
+from processing.timekeys import CADENCE_S, format_t_rec, parse_t_rec
+
+SERIES = (DEFINITIVE_SERIES, DEFINITIVE_SERIES + PROVISIONAL)
+# jsoc_fetch's numbers for an export: jsoc.export's Status keyword and drms.client.ExportRequest
+READY, PROCESSING, SUBMITTED, TOO_BIG, REFUSED, EXPIRED, NOT_FOUND, BUSY = range(8)
+REGISTERED = 2  # checkAddress.sh
+_REQUEST_ID = re.compile(r"JSOC_\d{8}_\w+")
+_RECORD = re.compile(r"\[(?P<harpnum>\d+)\]\[(?P<t_rec>[\d._:]+_TAI)\](?:\{(?P<segment>\w+)\})?")
+# Ends of an open range: before the first HARP, and after what we shall see
+HMI_BEGINS, FAR_FUTURE = parse_t_rec("2010.04.01_00:00:00_TAI"), parse_t_rec("2040.01.01_00:00:00_TAI")
+# Not keywords of the record but of where JSOC keeps it
+_STORED = ("*online*", "*retain*")
+
+
+class TooBigError(FetchError):
+    """An export that has more than JSOC gives at once."""
+
+
+class BusyError(FetchError):
+    """Another export of this e-mail is pending; ``request_ids`` are those that the answer names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.request_ids = sorted(set(_REQUEST_ID.findall(text)))
+
+
+class DuplicateError(BusyError):
+    """The same was asked for before, under the names that the answer gives."""
+
+
+@dataclass(frozen=True)
+class JsocRecord:
+    """One record: keywords as plain values, shape (ny, nx), the segments it has, whether JSOC has it on disk."""
+
+    t_rec_s: int
+    keywords: dict[str, Any]
+    shape: tuple[int, int] | None
+    segments: tuple[str, ...]
+    is_online: bool
+    kept_until: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What JSOC says of an export."""
+
+    status: int
+    request_id: str
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        """Its words for what is wrong."""
+        return str(self.raw.get("error") or self.raw.get("msg") or "")
+
+    @property
+    def wait_s(self) -> float:
+        """How long it asks to be left alone, s."""
+        try:
+            return max(float(self.raw.get("wait", 0)), 0)
+        except (TypeError, ValueError):
+            return 0
+
+    @cached_property
+    def files(self) -> list[tuple[str, str]]:
+        """(record, address) of each file; of a tar file one, whose record is empty. Empty while there are none."""
+        folder, tar = self.raw.get("dir"), self.raw.get("tarfile")
+        if tar:
+            return [("", _address(str(tar)))]
+        pairs = [(str(item.get("record", "")), str(item.get("filename", ""))) for item in self.raw.get("data") or []]
+        return [
+            (record, _address(f"{folder}/{name}" if folder else name))
+            for record, name in pairs
+            if name and name != "NoDataFile"
+        ]
+
+    @cached_property
+    def absent(self) -> list[tuple[int, str]]:
+        """(T_REC in seconds, segment) of what JSOC says it does not have."""
+        missing = [
+            str(item.get("record", "")) for item in self.raw.get("data") or [] if item.get("filename") == "NoDataFile"
+        ]
+        return [(key[0], key[1]) for key in map(record_key, missing) if key is not None and key[1]]
+
+
+def record_key(record: str) -> tuple[int, str] | None:
+    """T_REC in seconds and segment of a record as JSOC writes it; None when it is none of a HARP."""
+    match = _RECORD.search(record)
+    if not match:
+        return None
+    try:
+        return parse_t_rec(match["t_rec"]), match["segment"] or ""
+    except FrameError:
+        return None
+
+
+def _address(path: str) -> str:
+    """Of a file on JSOC's disks; the door in `fetch` looks at the host."""
+    return urljoin(settings.JSOC_URL, path.lstrip("/"))
+
+
+def client() -> drms.Client:
+    """drms, speaking to JSOC_URL."""
+    return drms.Client(
+        ServerConfig(
+            name="site",
+            cgi_baseurl=f"{settings.JSOC_URL}cgi-bin/ajax/",
+            cgi_show_series="show_series",
+            cgi_jsoc_info="jsoc_info",
+            cgi_jsoc_fetch="jsoc_fetch",
+            cgi_check_address="checkAddress.sh",
+            http_download_baseurl=settings.JSOC_URL,
+        )
+    )
+
+
+def _asked(question: Any, *args: Any, **options: Any) -> dict[str, Any]:
+    """JSOC's answer to one question; what is no JSON object is a trouble, since an overloaded server sends pages."""
+    with guarded():
+        try:
+            answer = question(*args, **options)
+        except ValueError as problem:  # includes JSONDecodeError
+            raise TroubleError(f"JSOC's answer cannot be read: {first_line(problem).rstrip('.')}") from problem
+    if not isinstance(answer, dict):
+        raise TroubleError("JSOC's answer is no JSON object")
+    return answer
+
+
+def record_set(
+    series: str, harpnum: int, first_s: int | None = None, last_s: int | None = None, *, cadence_s: int = CADENCE_S
+) -> str:
+    """
+    JSOC's words for a HARP's records from one T_REC to another, both included.
+
+    Raises
+    ------
+    FetchError
+        If the series is none of ours.
+    """
+    if series not in SERIES:
+        raise FetchError(f"{series[:80]!r} is no series that is fetched; those are {' and '.join(SERIES)}")
+    times = ""
+    if first_s is not None or last_s is not None:
+        first, last = (HMI_BEGINS if first_s is None else first_s), (FAR_FUTURE if last_s is None else last_s)
+        times = f"{format_t_rec(first)}-{format_t_rec(last)}"
+    every = f"@{cadence_s}s" if times and cadence_s != CADENCE_S else ""
+    return f"{series}[{int(harpnum)}][{times}{every}]"
+
+
+def records_of(asked: str, segments: Sequence[str]) -> list[JsocRecord]:
+    """
+    The records of a set, by T_REC, each once.
+
+    Raises
+    ------
+    TroubleError
+        If JSOC has a trouble.
+    FetchError
+        If it does not understand, or has no such series.
+    """
+    answer = _asked(client()._json.rs_list, asked, key=["**ALL**", *_STORED], seg=list(segments))
+    if answer.get("status") not in (0, None):
+        raise FetchError(f"JSOC does not answer {asked}: {answer.get('error') or answer.get('status')}")
+    columns = {item["name"]: item["values"] for item in answer.get("keywords", [])}
+    has = {item["name"]: (item["values"], item.get("dims") or []) for item in answer.get("segments", [])}
+    found: dict[int, JsocRecord] = {}
+    for place, text in enumerate(columns.get("T_REC", [])):
+        try:
+            t_rec_s = parse_t_rec(str(text))
+        except FrameError:
+            continue  # a record without a time is none
+        keywords = {name: _value(values[place]) for name, values in columns.items() if name not in _STORED}
+        shapes = [_shape(dims[place]) for _, dims in has.values() if place < len(dims)]
+        found[t_rec_s] = JsocRecord(
+            t_rec_s,
+            {name: value for name, value in keywords.items() if value is not None},
+            next((shape for shape in shapes if shape), None),
+            tuple(name for name, (paths, _) in has.items() if paths[place] and "NoData" not in str(paths[place])),
+            is_online=str(columns.get("*online*", ["Y"] * (place + 1))[place]).upper() != "N",
+            kept_until=str(columns.get("*retain*", [""] * (place + 1))[place]),
+        )
+    return [found[key] for key in sorted(found)]
+
+
+def _value(text: Any) -> str | int | float | None:
+    """A keyword's value as a header would have it; None where JSOC has none."""
+    if not isinstance(text, str):
+        return text if isinstance(text, int | float) else None
+    if text.upper() in ("", "MISSING", "NAN", "INVALID KEYLINK"):
+        return None
+    try:
+        return int(text, 16) if text.lower().startswith("0x") else int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text) if math.isfinite(float(text)) else None
+    except ValueError:
+        return text
+
+
+def _shape(dims: object) -> tuple[int, int] | None:
+    """(ny, nx) of "744x377"."""
+    sides = str(dims).lower().split("x")
+    return (int(sides[1]), int(sides[0])) if len(sides) == 2 and all(side.isdecimal() for side in sides) else None
+
+
+def last_t_rec(series: str, harpnum: int) -> int | None:
+    """T_REC in seconds of the newest record of a HARP; None when there is none."""
+    answer = _asked(client()._json.rs_list, record_set(series, harpnum), key=["T_REC"], n=-1)
+    values = [value for item in answer.get("keywords", []) for value in item["values"]]
+    try:
+        return max(parse_t_rec(str(value)) for value in values) if values else None
+    except FrameError:
+        return None
+
+
+def is_registered(email: str) -> bool:
+    """Whether JSOC knows the e-mail; errors as of `records_of`."""
+    return _asked(client()._json.check_address, email).get("status") == REGISTERED
+
+
+def submit(asked: str, *, email: str, method: str) -> Answer:
+    """
+    Ask for an export; bare files for url_quick, and files with all keywords for the other methods.
+
+    Raises
+    ------
+    BusyError
+        If another export of this e-mail is pending, or (DuplicateError) this one.
+    TooBigError
+        If it is more than JSOC gives at once.
+    TroubleError, FetchError
+        If JSOC has a trouble, or refuses.
+    """
+    options: dict[str, Any] = {"method": method, "protocol": "as-is" if method == "url_quick" else "fits"}
+    if method != "url_quick":
+        options["filenamefmt"] = f"{asked.partition('[')[0]}.{{HARPNUM}}.{{T_REC:A}}.{{segment}}"
+    return _understood(_asked(client()._json.exp_request, asked, email, **options))
+
+
+def status_of(request_id: str) -> Answer:
+    """How far an export is; raises as `submit` does, but for one that is not found, expired or failed."""
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise FetchError(f"{request_id[:80]!r} is no export's name")
+    return _understood(_asked(client()._json.exp_status, request_id), of=request_id)
+
+
+def _understood(raw: dict[str, Any], of: str = "") -> Answer:
+    try:
+        status = int(raw.get("status", -1))
+    except (TypeError, ValueError):
+        status = -1
+    answer = Answer(status, str(raw.get("requestid") or raw.get("reqid") or of), raw)
+    said = answer.error or f"status {status}"
+    if "duplicate" in said.lower() and _REQUEST_ID.search(said) and status > SUBMITTED:
+        raise DuplicateError(said)
+    if status == BUSY:
+        raise BusyError(said)
+    if status == TOO_BIG:
+        raise TooBigError(said)
+    if status < 0 or (not of and status not in (READY, PROCESSING, SUBMITTED, NOT_FOUND)):
+        raise FetchError(f"JSOC refuses the export: {said.rstrip('.')}")
+    return answer
+
+
+BYTES_PER_PIXEL = {"continuum": 1.6, "bitmap": 2.1}
+"""Of a file with full header; measured on HARP 377, 2875 and 7115, and a tenth more. The field's segments have 2.1."""
+FIELD_BYTES_PER_PIXEL = 2.1
+OVERHEAD_BYTES = 25_000  # two headers of some 190 cards
+
+
+def estimated_bytes(shape: tuple[int, int] | None, segments: Sequence[str]) -> int:
+    """About what a record's files have; a shape that is not known counts as 400 by 700."""
+    ny, nx = shape or (400, 700)
+    return sum(round(ny * nx * BYTES_PER_PIXEL.get(name, FIELD_BYTES_PER_PIXEL)) + OVERHEAD_BYTES for name in segments)
+
+
+def known_segments(names: Sequence[str]) -> list[str]:
+    """Those of the names that are segments we use, in our order."""
+    return [name for name in SEGMENTS if name in names]

@@ -1,0 +1,7 @@
+"""The reading of JSOC's list."""
+
+from poreweb.acquire.models import NoaaList
+
+
+def refresh(task: NoaaList) -> None:
+    """Read the list anew."""

@@ -1,0 +1,5 @@
+"""Addresses of the NOAA list and of hand-made lists."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

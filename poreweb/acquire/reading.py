@@ -1,0 +1,205 @@
+"""
+The files of an export that is ready: fetched one after another, looked at, and kept as a delivery's are.
+
+A file counts as had when the patch's raw files say so, not when it was fetched; so an
+attempt that died anywhere is gone on with by looking at what is there.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.db.models import F
+
+from poreweb.acquire import jsoc, space
+from poreweb.acquire.actions import ingest_for, say
+from poreweb.acquire.exporting import MAX_TRIES, drop
+from poreweb.acquire.fetch import GoneError, NotAllowedError, TroubleError, download, forget
+from poreweb.acquire.models import Acquisition, ExportRequest, Record
+from poreweb.acquire.planning import find_patch, look_what_is_held
+from poreweb.observations.actions import IngestReport, take_file
+from poreweb.observations.models import Ingest
+from poreweb.observations.unpack import Found, unpack
+from poreweb.work.tasks import PutOffError, holds, must_hold
+from processing.errors import FitsError
+from processing.fits import check_sums, read_key, segment_file_name
+
+LOOK_AGAIN_BYTES = 8_000_000  # how often the disk and the clock are looked at while a file comes
+MAX_BAD = 3  # times that one file may come damaged before its export is given up
+State = ExportRequest.State
+
+
+def read_export(export: ExportRequest, *, until: float) -> None:
+    """
+    Fetch and keep the files of a ready export; stops by `PutOffError` when it has had its turn.
+
+    ``until`` is on the clock of `time.monotonic`.
+    """
+    acquisition = export.acquisition
+    answer = jsoc.Answer(export.status or 0, export.request_id, export.answer)
+    _note_absent(export, answer)
+    for record, url in answer.files:
+        if url in export.fetched or _is_held(export, record):
+            continue
+        try:
+            _fetch_and_keep(export, record, url, until=until)
+        except GoneError as gone:
+            if export.status != jsoc.READY:  # its files were named before they were there
+                _back_to_pending(export)
+            drop(export, str(gone))
+            return
+        except NotAllowedError as refusal:
+            drop(export, str(refusal))
+            return
+        if time.monotonic() > until:
+            raise PutOffError(0)
+    _settle(export)
+    say(
+        acquisition,
+        f"{acquisition.records.filter(is_held=True).count()} of {acquisition.records.count()} records held.",
+    )
+
+
+def _back_to_pending(export: ExportRequest) -> None:
+    with transaction.atomic():
+        must_hold(export.acquisition)
+        ExportRequest.objects.filter(pk=export.pk).update(state=State.PENDING)
+    raise PutOffError(60)
+
+
+def _note_absent(export: ExportRequest, answer: jsoc.Answer) -> None:
+    """What JSOC says it does not have is not waited for."""
+    for t_rec_s, segment in answer.absent:
+        for record in export.records.filter(t_rec_s=t_rec_s):
+            if segment not in record.absent:
+                record.absent = [*record.absent, segment]
+                record.save(update_fields=["absent"])
+
+
+def _is_held(export: ExportRequest, record: str) -> bool:
+    """Whether a file's segment is here already; False for a tar file."""
+    key = jsoc.record_key(record)
+    patch = export.acquisition.patch
+    if key is None or patch is None:
+        return False
+    return patch.frames.filter(t_rec_s=key[0], raw_files__segment=key[1], raw_files__conflict=False).exists()
+
+
+def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: float) -> None:
+    acquisition = export.acquisition
+    name = hashlib.sha256(f"{export.pk} {url}".encode()).hexdigest()[:16]
+    part = space.scratch() / f"{acquisition.pk}-{name}.part"
+    if not record:
+        say(acquisition, f"Fetching {PurePosixPath(urlsplit(url).path).name}.", log=False)
+    download(url, part, on_chunk=_watcher(acquisition, until))
+    size = part.stat().st_size
+    bad = _read_tar(export, part) if url.endswith((".tar", ".tar.gz", ".tgz")) else _read_one(export, record, url, part)
+    with transaction.atomic():
+        must_hold(acquisition)
+        if not bad:
+            export.fetched = [*export.fetched, url]
+        else:
+            n_bad = export.answer.get("n_bad", 0) + 1
+            export.answer = {**export.answer, "n_bad": n_bad}
+        export.save(update_fields=["fetched", "answer"])
+        Acquisition.objects.filter(pk=acquisition.pk).update(fetched_bytes=F("fetched_bytes") + size, troubles=0)
+    acquisition.troubles = 0
+    forget(part)
+    if bad:
+        if export.answer["n_bad"] >= MAX_BAD:
+            drop(export, f"files come damaged again and again, the last one: {bad}")
+        raise TroubleError(bad)
+
+
+def _watcher(acquisition: Acquisition, until: float) -> Callable[[int], None]:
+    """For each piece that comes: whether there is still room, time, and somebody who wants it."""
+    came = 0
+
+    def look(n_bytes: int) -> None:
+        nonlocal came
+        came += n_bytes
+        if came < LOOK_AGAIN_BYTES and time.monotonic() < until:
+            return
+        came = 0
+        space.must_have_room(acquisition.team, 0)
+        if time.monotonic() > until or not holds(acquisition):
+            raise PutOffError(0)  # of a cancelled one nothing is put off
+
+    return look
+
+
+def _read_tar(export: ExportRequest, part: Path) -> str:
+    """Keep what is in the archive; what was wrong with it, or nothing."""
+    bad = ""
+    n_good = 0
+    for item in unpack([(f"{export}.tar", part)]):
+        if isinstance(item, Found):
+            problem = _keep(export, item.read, PurePosixPath(item.name).name)
+            n_good += not problem
+            bad = bad or problem
+        elif item.kind == "refused":
+            bad = bad or item.reason
+    look_what_is_held(export.acquisition)
+    if bad:
+        say(export.acquisition, f"{bad.rstrip('.')}; {n_good} files of the archive are good, and it is fetched again.")
+    return bad
+
+
+def _read_one(export: ExportRequest, record: str, url: str, part: Path) -> str:
+    """Keep a single file; what was wrong with it, or nothing."""
+    key = jsoc.record_key(record)
+    name = PurePosixPath(urlsplit(url).path).name
+    acquisition = export.acquisition
+    if key and key[1]:  # as-is files are called after their segment alone
+        name = segment_file_name(acquisition.harpnum, key[0], key[1], acquisition.series)
+    bad = _keep(export, part.read_bytes(), name)
+    if bad:
+        say(acquisition, bad)
+    return bad
+
+
+def _keep(export: ExportRequest, raw: bytes, name: str) -> str:
+    """Keep one file if it is whole and was asked for; what was wrong with it, or nothing."""
+    acquisition = export.acquisition
+    try:
+        check_sums(raw, name)
+        harpnum, t_rec_s, segment = read_key(raw, name)
+    except FitsError as problem:
+        return f"{str(problem).rstrip('.')}."
+    record = acquisition.records.filter(t_rec_s=t_rec_s).first()
+    if harpnum != acquisition.harpnum or record is None:
+        return ""  # whole, but of something else: JSOC may give more than was asked for
+    report = IngestReport()
+    ingest = ingest_for(acquisition)
+    take_file(
+        raw, segment_file_name(harpnum, t_rec_s, segment, acquisition.series),
+        team=acquisition.team, ingest=ingest, report=report, keywords=_cards(record),
+    )  # fmt: skip
+    if acquisition.patch is None:
+        acquisition.patch = find_patch(acquisition)
+        acquisition.save(update_fields=["patch"])
+    lines = [line for line in report.lines if line["kind"] != "duplicate"]
+    if lines:
+        Ingest.objects.filter(pk=ingest.pk).update(report=[*ingest.report, *lines][:500])
+        ingest.report = [*ingest.report, *lines]
+    return " ".join(line["text"] for line in lines if line["kind"] == "refused")
+
+
+def _cards(record: Record) -> dict[str, object]:
+    """A record's keywords as the header of its file would have them."""
+    return {name: value for name, value in record.keywords.items() if not name.startswith("*")}
+
+
+def _settle(export: ExportRequest) -> None:
+    """Mark a read export, and set free the records that it did not bring."""
+    look_what_is_held(export.acquisition)
+    with transaction.atomic():
+        must_hold(export.acquisition)
+        left = export.records.filter(is_held=False)
+        left.update(tries=F("tries") + 1)
+        left.filter(tries__gte=MAX_TRIES).update(problem="JSOC's exports do not have all of its files.")
+        export.records.update(export=None)
+        ExportRequest.objects.filter(pk=export.pk).update(state=State.READ)

@@ -1,0 +1,79 @@
+"""Room for what is fetched: on the disk, and within what a team may hold."""
+
+import errno
+import shutil
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Sum
+from django.template.defaultfilters import filesizeformat
+
+from poreweb import storage
+from poreweb.observations.models import RawFile
+from poreweb.people.models import Team
+from processing.errors import PorewebError
+
+MB = 1_000_000
+# A disk that is full, or full for us
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class NoRoomError(PorewebError):
+    """There is no room for what is to be fetched; its text says where and how much."""
+
+
+def scratch() -> Path:
+    """The folder for files that are being fetched; on this machine, whatever the storage is."""
+    return Path(settings.VAR_DIR) / "fetching"
+
+
+def held_bytes(team: Team) -> int:
+    """Size of the raw files that a team holds."""
+    return int(RawFile.objects.filter(frame__patch__team=team).aggregate(all=Sum("size"))["all"] or 0)
+
+
+def quota_bytes(team: Team) -> int | None:
+    """What a team may hold; None when there is no limit."""
+    quota_mb = settings.TEAM_QUOTA_MB if team.quota_mb is None else team.quota_mb
+    return quota_mb * MB if quota_mb else None
+
+
+def free_bytes() -> int:
+    """Free on the disks of this machine that fetching writes to, beyond what is always kept free."""
+    folders = [Path(settings.VAR_DIR)]
+    if (local := storage.local_path("")) is not None:
+        folders.append(local)
+    free = []
+    for folder in folders:
+        while not folder.exists():
+            folder = folder.parent
+        free.append(shutil.disk_usage(folder).free)
+    return max(min(free) - settings.MIN_FREE_MB * MB, 0)
+
+
+def must_have_room(team: Team, wanted: int) -> None:
+    """
+    Refuse what the team's quota or this machine's disk has no room for.
+
+    Raises
+    ------
+    NoRoomError
+        If there is not room for ``wanted`` more bytes.
+    """
+    quota = quota_bytes(team)
+    if quota is not None and (held := held_bytes(team)) + wanted > quota:
+        raise NoRoomError(
+            f"{team} may hold {filesizeformat(quota)} and holds {filesizeformat(held)},"
+            f" so there is no room for {filesizeformat(wanted)} more"
+        )
+    free = free_bytes()
+    if wanted > free:
+        raise NoRoomError(
+            f"the disk has {filesizeformat(free)} left beyond the {filesizeformat(settings.MIN_FREE_MB * MB)} that are"
+            f" kept free, which is no room for {filesizeformat(wanted)}"
+        )
+
+
+def is_no_room(problem: OSError) -> bool:
+    """Whether the disk is the trouble."""
+    return problem.errno in NO_ROOM

@@ -1,0 +1,97 @@
+"""HTTP in, HTTP out: the schedule of what is looked at again and again."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from poreweb.acquire import watching
+from poreweb.acquire.forms import WatchFolderForm, WatchHarpForm
+from poreweb.acquire.models import NoaaList, Watch
+from poreweb.http import Request, get_visible, must_write
+from poreweb.people.models import Team
+from processing.errors import ParameterError
+
+
+@require_GET
+def schedule(request: Request) -> HttpResponse:
+    """All watches of the user's teams, and the reading of JSOC's list."""
+    return _page(request)
+
+
+def _page(
+    request: Request, *, harp_form: WatchHarpForm | None = None, folder_form: WatchFolderForm | None = None
+) -> HttpResponse:
+    given = {"harpnum": request.GET.get("harpnum", "")}
+    context = {
+        "watches": Watch.objects.visible_to(request.user).select_related("team", "user"),
+        "noaa_list": NoaaList.objects.first(),
+        "harp_form": harp_form or WatchHarpForm(user=request.user, initial=given, auto_id="harp_%s"),
+        "folder_form": folder_form or WatchFolderForm(user=request.user, auto_id="folder_%s"),
+        "folders": settings.WATCH_FOLDERS,
+        "writable": list(Team.objects.writable_by(request.user).values_list("pk", flat=True)),
+    }
+    template = "acquire/_watches.html" if request.htmx else "acquire/schedule.html"
+    return render(request, template, context)
+
+
+@require_POST
+def watch_harp(request: Request) -> HttpResponse:
+    """Keep a HARP up to date."""
+    form = WatchHarpForm(request.POST, user=request.user, auto_id="harp_%s")
+    if form.is_valid():
+        given = form.cleaned_data
+        try:
+            watching.watch_harp(
+                given["team"], request.user, given["harpnum"], series=given["series"], segments=given["segments"],
+                every_s=given["every_s"], run_after=given["run_after"],
+            )  # fmt: skip
+        except ParameterError as problem:
+            form.add_error(None, f"{problem}.")
+        else:
+            return redirect("acquire:schedule")
+    return _page(request, harp_form=form)
+
+
+@require_POST
+def watch_folder(request: Request) -> HttpResponse:
+    """Read what appears in a folder."""
+    form = WatchFolderForm(request.POST, user=request.user, auto_id="folder_%s")
+    if form.is_valid():
+        given = form.cleaned_data
+        try:
+            watching.watch_folder(
+                given["team"], request.user, given["folder"], every_s=given["every_s"], run_after=given["run_after"]
+            )
+        except ParameterError as problem:
+            form.add_error("folder", f"{problem}.")
+        else:
+            return redirect("acquire:schedule")
+    return _page(request, folder_form=form)
+
+
+def _writable(request: Request, pk: int) -> Watch:
+    watch = get_visible(Watch.objects.select_related("team"), request.user, pk)
+    must_write(request.user, watch.team)
+    return watch
+
+
+@require_POST
+def pause(request: Request, pk: int) -> HttpResponse:
+    """Stop looking."""
+    watching.pause(_writable(request, pk))
+    return redirect("acquire:schedule")
+
+
+@require_POST
+def resume(request: Request, pk: int) -> HttpResponse:
+    """Look now, and go on looking."""
+    watching.resume(_writable(request, pk))
+    return redirect("acquire:schedule")
+
+
+@require_POST
+def forget(request: Request, pk: int) -> HttpResponse:
+    """Delete a watch; what it brought is kept."""
+    _writable(request, pk).delete()
+    return redirect("acquire:schedule")

@@ -14,7 +14,8 @@ from processing.errors import ParameterError
 
 # name: (unit, description). Names end in their unit, so that the plain CSV has it too.
 CATALOGUE_COLUMNS: dict[str, tuple[u.UnitBase | None, str]] = {
-    "harpnum": (None, "HARP number"),
+    "harpnum": (None, "HARP number; none for a sequence of another kind"),
+    "sequence": (None, "name of a sequence that is no HARP"),
     "t_rec": (None, "slot time, TAI"),
     "utc": (None, "slot time, UTC"),
     "frame": (None, "number of the frame in the run, from 1"),
@@ -58,7 +59,10 @@ CATALOGUE_COLUMNS: dict[str, tuple[u.UnitBase | None, str]] = {
     "minor_mm": (u.Mm, "minor axis of the ellipse of equal second moments"),
     "orientation_deg": (u.deg, "major axis, from west towards north"),
     "perimeter_mm": (u.Mm, "length of the outer border"),
-    "flags": (None, "bits: 1 touches the edge, 2 field missing, 4 QUALITY of the frame not 0, 8 mu below 0.5"),
+    "flags": (
+        None,
+        "bits: 1 touches the edge, 2 field missing, 4 QUALITY not 0, 8 mu below 0.5 or unknown",
+    ),
 }
 FORMATS = ("csv", "ecsv")
 

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from processing.limb_darkening import LimbDarkeningFit, law_named
+from processing.sharp_keywords import KeywordCurve
+from processing.solar_events import goes_level
 
 # Shape per kind of event: told apart without colour.
 EVENT_SYMBOLS = {"merge": "triangle-down", "split": "triangle-up", "gap": "diamond-open"}
+SOLAR_SYMBOLS = {"flare": "star", "emerging flux": "arrow-up-open", "sunspot": "circle"}
+# Lines of the row of solar events: flares of classes C, M and X rise above their own, the others stand on it.
+SOLAR_LINES = {0: "sunspot", 1: "emerging", 2: "flare", 3: "C", 4: "M", 5: "X"}
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,43 @@ class EventMark:
     address: str = ""
 
 
+@dataclass(frozen=True)
+class SolarMark:
+    """One solar event on the time axis; ``kind`` is a key of `SOLAR_SYMBOLS`, ``goes_class`` "" where there is none."""
+
+    time: datetime
+    kind: str
+    goes_class: str
+    text: str
+
+    @property
+    def height(self) -> float:
+        """In the row of solar events: a line of `SOLAR_LINES`, or between two of them."""
+        if self.kind != "flare":
+            return 0 if self.kind == "sunspot" else 1
+        level = goes_level(self.goes_class)
+        return 2 if level is None else max(2.0, 1 + level)
+
+
 def light_curves(
-    curve: LightCurve, *, gaps: Sequence[tuple[datetime, datetime]] = (), events: Sequence[EventMark] = ()
+    curve: LightCurve,
+    *,
+    gaps: Sequence[tuple[datetime, datetime]] = (),
+    events: Sequence[EventMark] = (),
+    solar: Sequence[SolarMark] = (),
 ) -> go.Figure:
     """
     Total area, number of pores and flux of each polarity over one time axis (TAI).
 
     Gaps are shaded and never bridged by a line. Events stand above the curves, one
     shape per kind; their state and address are in ``customdata`` for the page to
-    colour and to follow.
+    colour and to follow. Solar events, if any, have a row above them.
     """
-    figure = make_subplots(
-        rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[0.13, 0.29, 0.29, 0.29]
-    )
+    heights = [0.21] * bool(solar) + [0.13, 0.29, 0.29, 0.29]
+    figure = make_subplots(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
+    top = len(heights) - 4
+    if solar:
+        _add_solar_marks(figure, solar)
     for kind, symbol in EVENT_SYMBOLS.items():
         marks = [event for event in events if event.kind == kind]
         figure.add_trace(
@@ -62,7 +91,7 @@ def light_curves(
                 customdata=[[mark.state, mark.address] for mark in marks], text=[mark.text for mark in marks],
                 hovertemplate="%{text} (%{customdata[0]})<extra></extra>",
             ),
-            row=1, col=1,
+            row=top + 1, col=1,
         )  # fmt: skip
     lines = (
         (2, curve.area_mm2, "area", "solid"),
@@ -76,23 +105,42 @@ def light_curves(
                 x=list(curve.times), y=list(values), mode="lines+markers", name=name, connectgaps=False,
                 line={"dash": dash, "width": 1.5, "shape": "hv" if name == "pores" else "linear"}, marker={"size": 4},
             ),
-            row=row, col=1,
+            row=top + row, col=1,
         )  # fmt: skip
     for begin, end in gaps:
         figure.add_vrect(x0=begin, x1=end, line_width=0, fillcolor="rgba(128,128,128,0.28)", layer="below")
-    figure.update_yaxes(
-        title_text="events", row=1, col=1, type="category", categoryarray=["gap", "split", "merge"], range=[-0.5, 2.5]
-    )
+    kinds = {"type": "category", "categoryarray": ["gap", "split", "merge"], "range": [-0.5, 2.5]}
+    figure.update_yaxes(title_text="events", row=top + 1, col=1, **kinds)
     figure.update_xaxes(type="date")
-    figure.update_yaxes(title_text="area [Mm²]", row=2, col=1, rangemode="tozero")
-    figure.update_yaxes(title_text="pores", row=3, col=1, rangemode="tozero")
-    figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=4, col=1)
-    figure.update_xaxes(title_text="T_REC [TAI]", row=4, col=1)
+    figure.update_yaxes(title_text="area [Mm²]", row=top + 2, col=1, rangemode="tozero")
+    figure.update_yaxes(title_text="pores", row=top + 3, col=1, rangemode="tozero")
+    figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=top + 4, col=1)
+    figure.update_xaxes(title_text="T_REC [TAI]", row=top + 4, col=1)
     figure.update_layout(
-        template="none", height=560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        template="none", height=700 if solar else 560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
+
+
+def _add_solar_marks(figure: go.Figure, solar: Sequence[SolarMark]) -> None:
+    """The first row: flares by their GOES class, emerging flux and sunspots below them."""
+    for kind, symbol in SOLAR_SYMBOLS.items():
+        marks = [mark for mark in solar if mark.kind == kind]
+        sizes = [7 + 2.5 * max(0, mark.height - 2) if kind == "flare" else 8 for mark in marks]
+        figure.add_trace(
+            go.Scatter(
+                x=[mark.time for mark in marks], y=[mark.height for mark in marks], mode="markers", name=kind,
+                marker={"symbol": symbol, "size": sizes, "line": {"width": 1.5}},
+                text=[mark.text for mark in marks], hovertemplate="%{text}<extra></extra>",
+            ),
+            row=1, col=1,
+        )  # fmt: skip
+    highest = max(mark.height for mark in solar)
+    figure.update_yaxes(
+        title_text="Sun", row=1, col=1, tickvals=list(SOLAR_LINES), ticktext=list(SOLAR_LINES.values()),
+        range=[-0.6, max(5.0, highest) + 0.6],
+    )  # fmt: skip
 
 
 def _in_1e20(flux_mx: Sequence[float | None]) -> list[float | None]:
@@ -100,16 +148,17 @@ def _in_1e20(flux_mx: Sequence[float | None]) -> list[float | None]:
     return [None if value is None else value / 1e20 for value in flux_mx]
 
 
-def quiet_sun_levels(times: Sequence[datetime], levels: Sequence[float]) -> go.Figure:
-    """Quiet-Sun level of each frame (DN/s at disk centre) over time (TAI)."""
+def quiet_sun_levels(times: Sequence[datetime], levels: Sequence[float], *, unit: str = "DN/s") -> go.Figure:
+    """Quiet-Sun level of each frame (at disk centre) over time (TAI)."""
+    digits = ".0f" if unit == "DN/s" else ".5~g"  # what other instruments count from may be 1
     figure = go.Figure(
         go.Scatter(
             x=list(times), y=list(levels), name="level", mode="lines+markers", line={"width": 1.5}, marker={"size": 4},
-            hovertemplate="%{x}: %{y:.0f} DN/s<extra></extra>",
+            hovertemplate=f"%{{x}}: %{{y:{digits}}} {unit}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_xaxes(type="date", title_text="T_REC [TAI]")
-    figure.update_yaxes(title_text="quiet Sun [DN/s]")
+    figure.update_yaxes(title_text=f"quiet Sun [{unit}]" if unit else "quiet Sun")
     figure.update_layout(
         template="none", height=220, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
@@ -173,3 +222,68 @@ def mu_over_time(
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
+
+
+def keyword_chart(times: Sequence[datetime], curve: KeywordCurve, *, cadence_s: int) -> go.Figure:
+    """
+    One SHARP keyword over time (TAI), with its error as a band.
+
+    ``times`` are those of the curve's values. The line breaks where more than the cadence
+    lies between two frames, or where a header gives no value.
+    """
+    step = timedelta(seconds=cadence_s)
+    pieces: list[list[int]] = []
+    for index, value in enumerate(curve.values):
+        if value is None:
+            continue
+        before = pieces[-1][-1] if pieces else None
+        if before is not None and before == index - 1 and times[index] - times[before] < 1.5 * step:
+            pieces[-1].append(index)
+        else:
+            pieces.append([index])
+    figure = go.Figure()
+    band = _band(times, curve, pieces, step)
+    if band[0]:
+        figure.add_trace(
+            go.Scatter(
+                x=band[0], y=band[1], name="error", mode="lines", fill="toself", line={"width": 0}, hoverinfo="skip"
+            )
+        )
+    line = [index for piece in pieces for index in (*piece, None)]
+    figure.add_trace(
+        go.Scatter(
+            x=[None if index is None else times[index] for index in line],
+            y=[None if index is None else curve.values[index] for index in line],
+            customdata=[None if index is None else curve.errors[index] for index in line],
+            name="keyword", mode="lines+markers", connectgaps=False, line={"width": 1.5}, marker={"size": 4},
+            hovertemplate=f"%{{y:.5~g}}{' ± %{customdata:.2~g}' if band[0] else ''} {curve.unit}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_xaxes(type="date", title_text="T_REC [TAI]")
+    figure.update_yaxes(title_text=f"{curve.keyword.name} [{curve.unit}]")
+    figure.update_layout(
+        template="none", height=300, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure
+
+
+def _band(
+    times: Sequence[datetime], curve: KeywordCurve, pieces: Sequence[Sequence[int]], step: timedelta
+) -> tuple[list[datetime | None], list[float | None]]:
+    """Closed areas from value - error to value + error, one for each piece; that of a single frame is a step wide."""
+    x: list[datetime | None] = []
+    y: list[float | None] = []
+    for piece in pieces:
+        known = [index for index in piece if curve.errors[index] is not None]
+        if not known:
+            continue
+        at = [times[index] for index in known]
+        middle = np.array([curve.values[index] for index in known], dtype=float)
+        error = np.array([curve.errors[index] for index in known], dtype=float)
+        if len(known) == 1:
+            at = [at[0] - step / 2, at[0] + step / 2]
+            middle, error = np.repeat(middle, 2), np.repeat(error, 2)
+        x += [*at, *at[::-1], None]
+        y += [*(middle + error).tolist(), *(middle - error)[::-1].tolist(), None]
+    return x, y

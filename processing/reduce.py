@@ -171,7 +171,7 @@ def flatten(
     Divide a continuum map by limb darkening, then by its quiet-Sun level.
 
     Without mu (a `PlainGeometry`) the map is divided by its level alone, whatever the law:
-    over a field of 60 arcsec the intensity changes by 1 % at mu 0.9, and by 5 % at mu 0.5.
+    along 60 arcsec of a radius the intensity changes by 1.5 % around mu 0.9, by 9 % around 0.5.
 
     Parameters
     ----------

@@ -6,23 +6,16 @@ number and what is wrong with it.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from processing.errors import FrameError, PorewebError
-from processing.timekeys import CADENCE_S, EPOCH, parse_t_rec, tai_of
+from processing.list_times import SHOWN, ListError, Moment, join_times, read_span, shown
 
 # HARPs (some 13,000 so far) and the NOAA regions of SDO's years (from about 11,045) have at most five digits.
 HIGHEST = 99_999
 MOST_LINES = 2_000
 MOST_PAIR_LINES = 100_000
-SHOWN = 200  # characters of a line that a problem shows
-# hmi.sharp_cea_720s begins at 2010.05.01_00:00:00_TAI (Bobra et al. 2014, Sol. Phys. 289, 3549)
-FIRST_DAY = datetime(2010, 5, 1)
-LAST_YEAR = 2099
 
 # Of a list without a header, as the pore observer's own
 POSITIONS = ("noaa", "first", "last", "id", "harp")
@@ -33,9 +26,9 @@ _COLUMN_OF = {
         "noaa": "noaa ar ars noaa_ar noaa_ars active region regions",
         "first": "beginning begin begins start starts first from",
         "last": "end ends stop last to until",
-        "id": "id jsoc jsoc_id request request_id export",
+        "id": "id jsoc_id request request_id",
         "harp": "harp harps harpnum harpnums",
-        "": "number numbers no nr num date day time utc tai",  # belong to the word beside them
+        "": "jsoc number numbers no nr num date day time utc tai",  # belong to the word beside them
     }.items()
     for word in words.split()
 }  # fmt: skip
@@ -43,14 +36,6 @@ _NONE = {"-", "--", "–", "?", "n/a", "none"}
 _LABEL = r"(?:(?P<noaa>NOAA[\s_-]*ARS?|NOAA|ARS?)|(?P<harp>HARPNUM|HARPS?|H))"
 _LABEL_BEFORE = re.compile(rf"(?<![^\s,;]){_LABEL}[\s:]+(?=[0-9])", re.IGNORECASE)
 _NUMBERS = re.compile(rf"{_LABEL}?(?P<numbers>[0-9]+(?:,[0-9]+)*)", re.IGNORECASE)
-_DATE = r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
-_TIME_APART = re.compile(rf"({_DATE})[T\s]+({_TIME})(?:\s*(UTC|TAI|Z)\b)?", re.IGNORECASE)
-_MOMENT = re.compile(rf"({_DATE})(?:T({_TIME})(UTC|TAI|Z)?)?", re.IGNORECASE)
-
-
-class ListError(PorewebError):
-    """A list, or a line of one, that cannot be used."""
 
 
 class Pair(NamedTuple):
@@ -67,20 +52,6 @@ class LineProblem:
     line: int
     reason: str
     text: str
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a list says of a time: a whole day of UTC, or a moment of UTC or TAI (naive datetime)."""
-
-    at: datetime
-    is_day: bool = False
-    is_tai: bool = False
-
-    def __str__(self) -> str:
-        if self.is_day:
-            return f"{self.at:%Y-%m-%d}"
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {'TAI' if self.is_tai else 'UTC'}"
 
 
 @dataclass(frozen=True)
@@ -125,12 +96,6 @@ def _lines_of(text: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _shown(text: str) -> str:
-    """What a page can show of a line."""
-    plain = "".join(sign if sign.isprintable() else " " for sign in text[: SHOWN + 1]).strip()
-    return plain if len(text) <= SHOWN else f"{plain[: SHOWN - 1]}…"
-
-
 def _each(lines: Sequence[str], most: int, read: Callable[[int, str], None]) -> list[LineProblem]:
     """Read each line that is not too many; the problems of those that ``read`` refuses."""
     problems = []
@@ -138,21 +103,30 @@ def _each(lines: Sequence[str], most: int, read: Callable[[int, str], None]) -> 
         try:
             read(line, text)
         except ListError as problem:
-            problems.append(LineProblem(line, str(problem), _shown(text)))
+            problems.append(LineProblem(line, str(problem), shown(text)))
     if len(lines) > most:
         reason = f"a list may have {most:,} lines; this one and the {len(lines) - most - 1:,} after it were not read"
-        problems.append(LineProblem(most + 1, reason, _shown(lines[most])))
+        problems.append(LineProblem(most + 1, reason, shown(lines[most])))
     return problems
 
 
 def _whole(text: str, name: str) -> int:
     """A number from 1 to `HIGHEST`; leading zeros are nothing."""
     if not re.fullmatch("[0-9]+", text):
-        raise ListError(f"{_shown(text)!r} is no {name} number")
+        raise ListError(f"{shown(text)!r} is no {name} number")
     digits = text.lstrip("0")
     if not digits or len(digits) > len(str(HIGHEST)):
-        raise ListError(f"{_shown(text)} is no {name} number; those go from 1 to {HIGHEST:,}")
+        raise ListError(f"{shown(text)} is no {name} number; those go from 1 to {HIGHEST:,}")
     return int(digits)
+
+
+def _close_commas(text: str) -> str:
+    return ",".join(part.strip() for part in text.split(","))
+
+
+def _close_label(label: "re.Match[str]") -> str:
+    """``NOAA AR: `` as one word, to stand at its number."""
+    return re.sub(r"[\s:]", "", label[0])
 
 
 # -- JSOC's list -----------------------------------------------------------------------------------
@@ -169,7 +143,7 @@ def parse_harp_noaa(text: str) -> tuple[list[Pair], list[LineProblem]]:
     pairs: dict[Pair, int] = {}
 
     def read(line: int, text: str) -> None:
-        words = re.sub(r"\s*,\s*", ",", text.partition("#")[0]).split()
+        words = _close_commas(text.partition("#")[0]).split()
         if not words or [word.upper() for word in words] == ["HARPNUM", "NOAA_ARS"]:
             return
         if len(words) != 2:
@@ -229,8 +203,8 @@ def _header(body: str, comment: str) -> tuple[str, ...]:
     """
     Columns that a line names, in their order; none for a line that is no header.
 
-    One in a comment, or with one after it, must name two columns at least, for a single
-    word may well be a comment.
+    A comment is prose more often than not ("HARPs from JSOC"): it must name regions and
+    HARPs, or one of them with beginning and end.
     """
     columns: list[str] = []
     for word in (body.strip() or comment).casefold().split():
@@ -239,8 +213,11 @@ def _header(body: str, comment: str) -> tuple[str, ...]:
             return ()
         if column and column not in columns[-1:]:
             columns.append(column)
-    least = 2 if comment.strip() else 1
-    is_header = len(set(columns)) == len(columns) >= least
+    named = set(columns)
+    regions, dates = named & {"noaa", "harp"}, named & {"first", "last"}
+    is_header = bool(regions) and len(named) == len(columns)
+    if comment.strip():
+        is_header = is_header and len(dates) != 1 and len(regions) + len(dates) > 1
     return tuple(columns) if is_header else ()
 
 
@@ -262,7 +239,7 @@ def _region(line: int, body: str, columns: tuple[str, ...]) -> RegionLine:
     if len(noaa_ars) > 1:
         raise ListError("it names several NOAA regions; give each a line of its own")
     twice = sorted({number for number in harpnums if harpnums.count(number) > 1})
-    first, last = _dates(given.get("first", ""), given.get("last", ""))
+    first, last = read_span(given.get("first", ""), given.get("last", ""))
     return RegionLine(
         line, noaa_ars[0] if noaa_ars else None, tuple(dict.fromkeys(harpnums)), None, first, last,
         _jsoc_id(given.get("id", "")),
@@ -272,9 +249,8 @@ def _region(line: int, body: str, columns: tuple[str, ...]) -> RegionLine:
 
 def _words(body: str) -> list[str]:
     """The columns of a line, with what belongs to one of them pulled together."""
-    body = re.sub(r"\s*,\s*", ",", body)
-    body = _LABEL_BEFORE.sub(lambda found: re.sub(r"[\s:]", "", found[0]), body)
-    return _TIME_APART.sub(lambda found: f"{found[1]}T{found[2]}{found[3] or ''}", body).split()
+    body = _LABEL_BEFORE.sub(_close_label, _close_commas(body))
+    return join_times(body).split()
 
 
 def _bare(line: int, word: str) -> RegionLine:
@@ -289,85 +265,17 @@ def _numbers(word: str, kind: str) -> list[int]:
         return []
     found, other = _NUMBERS.fullmatch(word), "harp" if kind == "noaa" else "noaa"
     if not found:
-        raise ListError(f"{_shown(word)!r} stands where a {_NAMES[kind]} number belongs")
+        raise ListError(f"{shown(word)!r} stands where a {_NAMES[kind]} number belongs")
     if found[other]:
-        raise ListError(f"{_shown(word)!r} stands where a {_NAMES[kind]} number belongs, but says {_NAMES[other]}")
+        raise ListError(f"{shown(word)!r} stands where a {_NAMES[kind]} number belongs, but says {_NAMES[other]}")
     return [_whole(number, _NAMES[kind]) for number in found["numbers"].split(",")]
 
 
 def _jsoc_id(word: str) -> str:
     """The name of an export, which has letters in it: a number there is one of a column that slipped."""
     if word and (not re.search("[A-Za-z]", word) or not word.isprintable()):
-        raise ListError(f"{_shown(word)!r} stands where JSOC's id belongs (JSOC_20180918_435); '-' stands for none")
+        raise ListError(f"{shown(word)!r} stands where JSOC's id belongs (JSOC_20180918_435); '-' stands for none")
     return word[:SHOWN]
-
-
-# -- Times -----------------------------------------------------------------------------------------
-
-
-def _dates(first: str, last: str) -> tuple[Moment | None, Moment | None]:
-    begin, end = (_moment(word) if word else None for word in (first, last))
-    if begin and end:
-        if begin.is_day and end.is_day:
-            is_empty = end.at < begin.at
-        else:
-            begin_s, end_s = t_rec_range(begin, end)
-            is_empty = begin_s is not None and end_s is not None and end_s < begin_s
-        if is_empty:
-            words = "it ends before it begins" if end.at < begin.at else "no record lies between"
-            raise ListError(f"{words}: {begin} to {end}")
-    return begin, end
-
-
-def _moment(word: str) -> Moment:
-    found = _MOMENT.fullmatch(word)
-    if found:
-        date, time, zone = found.groups()
-        moment = Moment(_calendar(word, date, time), time is None, (zone or "").upper() == "TAI")
-    else:
-        try:
-            moment = Moment(tai_of(parse_t_rec(word)), is_tai=True)
-        except FrameError:
-            raise ListError(
-                f"{_shown(word)!r} stands where a date belongs, such as 15.2.2011 or 2011-02-15"
-            ) from None
-    if moment.at < FIRST_DAY or moment.at.year > LAST_YEAR:
-        raise ListError(f"{moment} lies outside of HMI's years, which begin on {FIRST_DAY:%Y-%m-%d}")
-    return moment
-
-
-def _calendar(word: str, date: str, time: str | None) -> datetime:
-    parts = date.split("-") if "-" in date else date.split(".")[::-1]
-    try:
-        return datetime(*map(int, [*parts, *(time or "0:0").split(":")]))  # type: ignore[arg-type]
-    except ValueError as problem:
-        raise ListError(f"{_shown(word)!r} is no real date: {problem}") from None
-
-
-def t_rec_range(first: Moment | None, last: Moment | None) -> tuple[int | None, int | None]:
-    """
-    First and last slot of the 12-minute grid (TAI seconds since 1993-01-01) from one moment to another, both included.
-
-    A day is one of UTC: that of 2011-02-15 begins 34 s after TAI's, so that its first slot
-    is 2011.02.15_00:12:00_TAI and its last 2011.02.16_00:00:00_TAI.
-    """
-    first_s = None if first is None else -(-_tai_s(first.at, first.is_tai) // CADENCE_S) * CADENCE_S
-    if last is None:
-        return first_s, None
-    end_s = _tai_s(last.at + timedelta(days=1), last.is_tai) - 1 if last.is_day else _tai_s(last.at, last.is_tai)
-    return first_s, end_s // CADENCE_S * CADENCE_S
-
-
-def _tai_s(at: datetime, is_tai: bool) -> int:
-    """TAI seconds since 1993-01-01; after the last leap second that is known, none is assumed."""
-    if not is_tai:
-        from astropy.time import Time  # here, as it is slow to import and few need leap seconds
-        from erfa import ErfaWarning
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ErfaWarning)  # "dubious year": leap seconds are not known so far ahead
-            at = Time(at, scale="utc").tai.to_datetime()
-    return round((at - EPOCH).total_seconds())
 
 
 # -- Numbers that somebody types -------------------------------------------------------------------
@@ -382,7 +290,7 @@ def read_numbers(text: str, *, most: int = 20) -> tuple[list[Asked], list[str]]:
     """
     found: dict[Asked, None] = {}
     problems = []
-    for word in _LABEL_BEFORE.sub(lambda said: re.sub(r"[\s:]", "", said[0]), text).replace(";", ",").split():
+    for word in _LABEL_BEFORE.sub(_close_label, text).replace(";", ",").split():
         for part in filter(None, word.split(",")):
             said = _NUMBERS.fullmatch(part)
             kind = _kind(said) if said else ""

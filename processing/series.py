@@ -1,6 +1,7 @@
 """What the command line does to a series of frames: files in, files out; returns the sentence to print."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from processing.chain import FrameResult, process_frame
 from processing.commands import described, pixel_side_mm, read_contrast, read_labels, t_rec_of, write_table
 from processing.errors import FitsError, FrameError, ParameterError
 from processing.files import check_output, replacing
-from processing.fits import PatchFrame, read_key, read_patch_frame
+from processing.fits import NO_HARP, SEQUENCE, PatchFrame, read_cards, read_key, read_patch_frame
 from processing.flags import FeatureFlag
 from processing.images import doubled_grid, read_plain_cards, write_plain
 from processing.limb_darkening import LIMB_DARKENING
@@ -23,7 +24,7 @@ from processing.lineage import Node, build_lineage
 from processing.link_files import Noted, check_link_files, write_link_files
 from processing.movie import MAX_GAP_FRAMES, MovieFrame, write_movie
 from processing.parameters import ChainParameters
-from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, slots_between
+from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, slots_between, usual_step
 from processing.track import DetectedFrame, Link, link_series, series_breaks
 
 Series = list[tuple[int, Path]]
@@ -91,9 +92,10 @@ def movie(
     numbers = _track_numbers(tracks) if tracks else defaultdict(dict)
 
     def frames() -> Iterator[MovieFrame]:
+        cadence_s = usual_step([t_rec_s for t_rec_s, _ in series])
         for (t_rec_s, path), before in zip(series, [None, *series[:-1]], strict=True):
             if before:
-                missing = slots_between(before[0], t_rec_s)[:MAX_GAP_FRAMES]
+                missing = slots_between(before[0], t_rec_s, cadence_s)[:MAX_GAP_FRAMES]
                 yield from (MovieFrame(slot, gap=True) for slot in missing)
             image = read_labels(label_of[t_rec_s]).data if t_rec_s in label_of else None
             yield MovieFrame(t_rec_s, contrast=read_contrast(path).data, labels=image, tracks=numbers[t_rec_s])
@@ -105,7 +107,7 @@ def movie(
 def run(input: Path, output: Path, weights: str | None = None, **options: Any) -> str:
     """The whole chain on a folder; ``options`` are those of `ChainParameters`."""
     parameters = ChainParameters(**options)
-    harpnum, records, left_out = _records(input)
+    harpnum, title, records, left_out = _records(input)
     output.mkdir(parents=True, exist_ok=True)
     contrast, labels, features = [], [], []
     for paths in records:
@@ -115,12 +117,13 @@ def run(input: Path, output: Path, weights: str | None = None, **options: Any) -
         except (FitsError, FrameError) as problem:  # of this frame alone
             left_out.append(str(problem))
             continue
-        stem = output / f"harp{harpnum}.{compact_t_rec(frame.t_rec_s)}"
+        stem = output / f"{_stem(harpnum, title)}.{compact_t_rec(frame.t_rec_s)}"
         contrast.append(Path(f"{stem}.contrast.fits"))
         labels.append(Path(f"{stem}.labels.fits"))
         features.append(Path(f"{stem}.features.ecsv"))
         _write_result(frame, result, parameters, contrast[-1], labels[-1])
-        result.features.meta = {"T_REC": frame.t_rec, "HARPNUM": harpnum}
+        of = {"SEQUENCE": title} if harpnum == NO_HARP else {"HARPNUM": harpnum}
+        result.features.meta = {"T_REC": frame.t_rec, **of}
         write_table(result.features, features[-1])
     if not contrast:
         raise FrameError(f"no frame in {input} could be processed: {left_out[0]}")
@@ -134,7 +137,7 @@ def run(input: Path, output: Path, weights: str | None = None, **options: Any) -
         link_bias=parameters.link_bias,
         opposite_polarity=parameters.opposite_polarity,
     )
-    movie(film, contrast, labels, story, title=f"HARP {harpnum}")
+    movie(film, contrast, labels, story, title=title)
     rest = f"; left out: {'; '.join(left_out)}" if left_out else ""
     return f"{len(contrast)} frames in {output}; {words}; {film}{rest}"
 
@@ -144,35 +147,48 @@ def _write_result(
 ) -> None:
     cards = frame.cards if parameters.factor == 1 else doubled_grid(frame.cards)
     cards = {**cards, "BUNIT": "", "AVG_F_ON": result.quiet_sun, "AVG_F_EN": result.quiet_sun_enhanced}
-    law = LIMB_DARKENING[parameters.limb_darkening].source
+    law, times = f"Limb darkening: {LIMB_DARKENING[parameters.limb_darkening].source}", " * limb darkening"
+    if not frame.geometry.knows_places:
+        law, times = "Limb darkening left in, as mu is not known", ""
     history = [
-        f"Limb darkening: {law}; quiet-Sun level: {parameters.quiet_sun}.",
-        f"Sharpened: {parameters.enhance}; contrast * AVG_F_EN * limb darkening is the continuum.",
+        f"{law}; quiet-Sun level: {parameters.quiet_sun}.",
+        f"Sharpened: {parameters.enhance}; contrast * AVG_F_EN{times} is the continuum.",
     ]
     write_plain(contrast, result.contrast, cards, history)
     write_plain(labels, result.labels, cards, [*history, described(parameters)])
 
 
-def _records(folder: Path) -> tuple[int, list[list[Path]], list[str]]:
-    """
-    HARPNUM, the files of each record in time, and why others were left out.
+def _stem(harpnum: int, title: str) -> str:
+    """What the names of the files begin with."""
+    if harpnum != NO_HARP:
+        return f"harp{harpnum}"
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "sequence"
 
-    Raises FrameError if they are of several HARPs or of none.
+
+def _records(folder: Path) -> tuple[int, str, list[list[Path]], list[str]]:
+    """
+    HARPNUM (0 for a sequence), what it is called, the files of each record in time, and why others were left out.
+
+    Raises FrameError if they are of several HARPs or sequences, or of none.
     """
     by_time: dict[int, list[Path]] = defaultdict(list)
     harps, left_out = set(), []
     for path in sorted(folder.glob("*.fits")):
         try:
-            harpnum, t_rec_s, _ = read_key(path.read_bytes(), path.name)
+            raw = path.read_bytes()
+            harpnum, t_rec_s, _ = read_key(raw, path.name)
+            title = f"HARP {harpnum}"
+            if harpnum == NO_HARP:
+                title = str(read_cards(raw, path.name, (SEQUENCE,))[SEQUENCE])
         except FitsError as problem:
             left_out.append(str(problem))
             continue
         by_time[t_rec_s].append(path)
-        harps.add(harpnum)
+        harps.add((harpnum, title))
     if len(harps) != 1:
         why = f": {left_out[0]}" if left_out and not harps else "; one at a time, please"
         raise FrameError(f"{folder} holds {len(harps)} HARPs in .fits files{why}")
-    return harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)], left_out
+    return *harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)], left_out
 
 
 def in_time(paths: Iterable[Path], begin: int | None, cards: Mapping[Path, Mapping[str, Any]] | None = None) -> Series:

@@ -224,9 +224,12 @@ def follow_up(export: ExportRequest) -> None:
     acquisition = export.acquisition
     answer = jsoc.status_of(export.request_id)
     age = age_of(export)
-    if answer.status == jsoc.READY or (answer.status in (jsoc.PROCESSING, jsoc.SUBMITTED) and answer.files):
-        # JSOC's status may stay "pending" when all is done; its files tell
+    is_pending = answer.status in (jsoc.PROCESSING, jsoc.SUBMITTED)
+    if answer.status == jsoc.READY:
         _ready(export, answer)
+    elif is_pending and (made := jsoc.packing_list(answer)):
+        say(acquisition, f"JSOC calls {export.request_id} pending, but its files are there.")
+        _ready(export, made)
     elif answer.status in (jsoc.EXPIRED, jsoc.REFUSED):
         drop(export, f"JSOC says {answer.error or 'that it has expired'}")
     elif answer.status == jsoc.NOT_FOUND and age > NOT_FOUND_FOR:

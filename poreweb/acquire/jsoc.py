@@ -5,11 +5,14 @@ Only numbers, times and names that we know ourselves are put in a query, so that
 can ask for another series by the way a number is written.
 """
 
+import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urljoin
 
@@ -17,7 +20,7 @@ import drms
 from django.conf import settings
 from drms.config import ServerConfig
 
-from poreweb.acquire.fetch import FetchError, TroubleError, guarded
+from poreweb.acquire.fetch import FetchError, TroubleError, guarded, read_text
 from processing.errors import FrameError, first_line
 from processing.fits import DEFINITIVE_SERIES, PROVISIONAL, SEGMENTS
 from processing.timekeys import CADENCE_S, format_t_rec, parse_t_rec
@@ -26,10 +29,13 @@ SERIES = (DEFINITIVE_SERIES, DEFINITIVE_SERIES + PROVISIONAL)
 # jsoc_fetch's numbers for an export: jsoc.export's Status keyword and drms.client.ExportRequest
 READY, PROCESSING, SUBMITTED, TOO_BIG, REFUSED, EXPIRED, NOT_FOUND, BUSY = range(8)
 REGISTERED = 2  # checkAddress.sh
+NO_FILE = "NoDataFile"
 _REQUEST_ID = re.compile(r"JSOC_\d{8}_\w+")
 _RECORD = re.compile(r"\[(?P<harpnum>\d+)\]\[(?P<t_rec>[\d._:]+_TAI)\](?:\{(?P<segment>\w+)\})?")
 # Ends of an open range: before the first HARP, and after what we shall see
 HMI_BEGINS, FAR_FUTURE = parse_t_rec("2010.04.01_00:00:00_TAI"), parse_t_rec("2040.01.01_00:00:00_TAI")
+# JSOC's keywords that a header has under another name, since FITS has no room for theirs
+_CARDS = {"DATE__OBS": "DATE-OBS", "T_REC_epoch": "TRECEPOC", "T_REC_step": "TRECSTEP", "T_REC_unit": "TRECUNIT"}
 # Not keywords of the record but of where JSOC keeps it
 _STORED = ("*online*", "*retain*")
 
@@ -93,16 +99,26 @@ class Answer:
         return [
             (record, _address(f"{folder}/{name}" if folder else name))
             for record, name in pairs
-            if name and name != "NoDataFile"
+            if name and name != NO_FILE
         ]
 
-    @cached_property
-    def absent(self) -> list[tuple[int, str]]:
-        """(T_REC in seconds, segment) of what JSOC says it does not have."""
-        missing = [
-            str(item.get("record", "")) for item in self.raw.get("data") or [] if item.get("filename") == "NoDataFile"
-        ]
-        return [(key[0], key[1]) for key in map(record_key, missing) if key is not None and key[1]]
+    def absent(self, wanted: Sequence[str]) -> dict[int, list[str]]:
+        """
+        T_REC in seconds -> those of the wanted segments that JSOC says it does not have.
+
+        A record without its segment is told by the names of its other files.
+        """
+        without: set[int] = set()
+        here: dict[int, set[str]] = defaultdict(set)
+        for item in self.raw.get("data") or []:
+            record, name = str(item.get("record", "")), str(item.get("filename", ""))
+            if (key := record_key(record)) is None:
+                continue
+            if name == NO_FILE:
+                without.add(key[0])
+            else:
+                here[key[0]].add(segment_of(record, name))
+        return {t_rec_s: [name for name in wanted if name not in here[t_rec_s]] for t_rec_s in sorted(without)}
 
 
 def record_key(record: str) -> tuple[int, str] | None:
@@ -114,6 +130,12 @@ def record_key(record: str) -> tuple[int, str] | None:
         return parse_t_rec(match["t_rec"]), match["segment"] or ""
     except FrameError:
         return None
+
+
+def segment_of(record: str, name: str) -> str:
+    """The segment of one of an export's files: the record has it in braces, or the file's name before .fits."""
+    key = record_key(record)
+    return key[1] if key and key[1] else PurePosixPath(name).stem.rpartition(".")[2]
 
 
 def _address(path: str) -> str:
@@ -191,11 +213,11 @@ def records_of(asked: str, segments: Sequence[str]) -> list[JsocRecord]:
             t_rec_s = parse_t_rec(str(text))
         except FrameError:
             continue  # a record without a time is none
-        keywords = {name: _value(values[place]) for name, values in columns.items() if name not in _STORED}
+        keywords = {_CARDS.get(name, name): _value(values[place]) for name, values in columns.items()}
         shapes = [_shape(dims[place]) for _, dims in has.values() if place < len(dims)]
         found[t_rec_s] = JsocRecord(
             t_rec_s,
-            {name: value for name, value in keywords.items() if value is not None},
+            {name: value for name, value in keywords.items() if value is not None and not name.startswith("*")},
             next((shape for shape in shapes if shape), None),
             tuple(name for name, (paths, _) in has.items() if paths[place] and "NoData" not in str(paths[place])),
             is_online=str(columns.get("*online*", ["Y"] * (place + 1))[place]).upper() != "N",
@@ -265,6 +287,23 @@ def status_of(request_id: str) -> Answer:
     if not _REQUEST_ID.fullmatch(request_id):
         raise FetchError(f"{request_id[:80]!r} is no export's name")
     return _understood(_asked(client()._json.exp_status, request_id), of=request_id)
+
+
+def packing_list(answer: Answer) -> Answer | None:
+    """
+    What lies beside the files of an export that is made, whatever its status says; None while there is nothing.
+
+    JSOC's status may stay "pending" when all is done, but then names the folder.
+    """
+    folder = answer.raw.get("dir")
+    if not folder:
+        return None
+    try:
+        found = json.loads(read_text(_address(f"{folder}/index.json")))
+    except (ValueError, FetchError):
+        return None
+    made = Answer(answer.status, answer.request_id, found) if isinstance(found, dict) else None
+    return made if made and made.files else None
 
 
 def _understood(raw: dict[str, Any], of: str = "") -> Answer:

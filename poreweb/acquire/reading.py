@@ -18,7 +18,7 @@ from poreweb.acquire import jsoc, space
 from poreweb.acquire.actions import ingest_for, say
 from poreweb.acquire.exporting import MAX_TRIES, drop
 from poreweb.acquire.fetch import GoneError, NotAllowedError, TroubleError, download, forget
-from poreweb.acquire.models import Acquisition, ExportRequest, Record
+from poreweb.acquire.models import Acquisition, ExportRequest
 from poreweb.acquire.planning import find_patch, look_what_is_held
 from poreweb.observations.actions import IngestReport, take_file
 from poreweb.observations.models import Ingest
@@ -42,7 +42,7 @@ def read_export(export: ExportRequest, *, until: float) -> None:
     answer = jsoc.Answer(export.status or 0, export.request_id, export.answer)
     _note_absent(export, answer)
     for record, url in answer.files:
-        if url in export.fetched or _is_held(export, record):
+        if url in export.fetched or _is_held(export, record, url):
             continue
         try:
             _fetch_and_keep(export, record, url, until=until)
@@ -72,20 +72,20 @@ def _back_to_pending(export: ExportRequest) -> None:
 
 def _note_absent(export: ExportRequest, answer: jsoc.Answer) -> None:
     """What JSOC says it does not have is not waited for."""
-    for t_rec_s, segment in answer.absent:
+    for t_rec_s, segments in answer.absent(export.acquisition.segments).items():
         for record in export.records.filter(t_rec_s=t_rec_s):
-            if segment not in record.absent:
-                record.absent = [*record.absent, segment]
-                record.save(update_fields=["absent"])
+            record.absent = sorted({*record.absent, *segments})
+            record.save(update_fields=["absent"])
 
 
-def _is_held(export: ExportRequest, record: str) -> bool:
+def _is_held(export: ExportRequest, record: str, url: str) -> bool:
     """Whether a file's segment is here already; False for a tar file."""
     key = jsoc.record_key(record)
     patch = export.acquisition.patch
     if key is None or patch is None:
         return False
-    return patch.frames.filter(t_rec_s=key[0], raw_files__segment=key[1], raw_files__conflict=False).exists()
+    segment = jsoc.segment_of(record, url)
+    return patch.frames.filter(t_rec_s=key[0], raw_files__segment=segment, raw_files__conflict=False).exists()
 
 
 def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: float) -> None:
@@ -176,7 +176,7 @@ def _keep(export: ExportRequest, raw: bytes, name: str) -> str:
     ingest = ingest_for(acquisition)
     take_file(
         raw, segment_file_name(harpnum, t_rec_s, segment, acquisition.series),
-        team=acquisition.team, ingest=ingest, report=report, keywords=_cards(record),
+        team=acquisition.team, ingest=ingest, report=report, keywords=record.keywords,
     )  # fmt: skip
     if acquisition.patch is None:
         acquisition.patch = find_patch(acquisition)
@@ -186,11 +186,6 @@ def _keep(export: ExportRequest, raw: bytes, name: str) -> str:
         Ingest.objects.filter(pk=ingest.pk).update(report=[*ingest.report, *lines][:500])
         ingest.report = [*ingest.report, *lines]
     return " ".join(line["text"] for line in lines if line["kind"] == "refused")
-
-
-def _cards(record: Record) -> dict[str, object]:
-    """A record's keywords as the header of its file would have them."""
-    return {name: value for name, value in record.keywords.items() if not name.startswith("*")}
 
 
 def _settle(export: ExportRequest) -> None:

@@ -11,6 +11,7 @@ from poreweb.review.models import Settlement, Verdict
 from poreweb.tracks.models import Feature, Run
 from processing.edits import CHOICES, Published
 from processing.export import CATALOGUE_COLUMNS, catalogue_table
+from processing.geometry import PLAIN_UNIT
 
 
 def build_catalogue(run: Run, published: Published | None = None, *, told: Mapping[str, Any] | None = None) -> Table:
@@ -36,6 +37,7 @@ def build_catalogue(run: Run, published: Published | None = None, *, told: Mappi
         track = feature.track
         known = {
             "harpnum": run.patch.harpnum,
+            "sequence": run.patch.name,
             "t_rec": times[frame.pk][0],
             "utc": times[frame.pk][1],
             "frame": feature.segmentation.index + 1,
@@ -55,10 +57,12 @@ def provenance(run: Run, *, settled: int | None = None) -> dict[str, Any]:
     if settled is None:
         settled = Settlement.objects.filter(event__run=run, choice__in=CHOICES).count()
     return {
-        "title": f"Pores of HARP {run.patch.harpnum}, Poreweb run {run.number}",
+        "title": f"Pores of {run.patch}, Poreweb run {run.number}",
         "harpnum": run.patch.harpnum,
+        "sequence": run.patch.name,
         "noaa_ars": run.patch.noaa_ars,
-        "series": "hmi.sharp_cea_720s",
+        "series": run.patch.series,
+        "cadence_s": run.patch.cadence_s,
         "run": run.number,
         "parameters": run.parameters,
         "code_version": run.code_version,
@@ -69,9 +73,24 @@ def provenance(run: Run, *, settled: int | None = None) -> dict[str, Any]:
         "verdicts": Verdict.objects.filter(event__run=run).count(),
         "settled_events": settled,
         "spurious_pores": "what people have found to be no pore has reviewed_track 0",
-        "grid": "working grid: half the native CEA pixel" if run.chain_parameters.factor == 2 else "native CEA pixel",
-        "credit": "Data courtesy of NASA/SDO and the HMI science team.",
+        "grid": _grid(run),
+        "credit": _credit(run),
     }
+
+
+def _grid(run: Run) -> str:
+    is_plain = run.patch.harpnum is None and run.first_cards.get("CUNIT1") == PLAIN_UNIT
+    native = "native pixel, as observed" if is_plain else "native CEA pixel"
+    return f"working grid: half the {native}" if run.chain_parameters.factor == 2 else native
+
+
+def _credit(run: Run) -> str:
+    """Whose data they are; of a sequence its instrument, as far as its header tells."""
+    if run.patch.harpnum is not None:
+        return "Data courtesy of NASA/SDO and the HMI science team."
+    cards = run.first_cards
+    names = dict.fromkeys(str(cards.get(card, "")).strip() for card in ("TELESCOP", "INSTRUME"))
+    return f"Data of {' '.join(filter(None, names))}." if any(names) else "The instrument is not known."
 
 
 def _relatives(run: Run) -> tuple[dict[int, set[int]], dict[int, set[int]]]:

@@ -76,7 +76,7 @@ def movie_frames(run: Run, done: list[Segmentation]) -> Iterator[MovieFrame]:
     for segmentation in done:
         t_rec_s = segmentation.frame.t_rec_s
         if previous is not None:
-            for missing in slots_between(previous.frame.t_rec_s, t_rec_s)[:MAX_GAP_FRAMES]:
+            for missing in slots_between(previous.frame.t_rec_s, t_rec_s, run.patch.cadence_s)[:MAX_GAP_FRAMES]:
                 yield MovieFrame(missing, gap=True)
         yield MovieFrame(
             t_rec_s,

@@ -59,4 +59,4 @@ class Export(Task):
     def file_name(self) -> str:
         """What the file is called on a user's disk."""
         suffix = self.SUFFIX[self.kind]
-        return f"harp{self.run.patch.harpnum}_run{self.run.number}_{self.pk}.{suffix}"
+        return f"{self.run.patch.file_stem}_run{self.run.number}_{self.pk}.{suffix}"

@@ -79,7 +79,7 @@ def take_file(
     try:
         segment = read_segment(raw, name)
         if segment.harpnum == NO_HARP:
-            raise FitsError(f"{name} is a frame of the sequence {segment.sequence}, not of a HARP; add it as a sequence")
+            raise FitsError(f"{name} is of the sequence {segment.sequence}, not of a HARP; add it as a sequence")
         patch, _ = Patch.objects.get_or_create(team=team, series=segment.series, harpnum=segment.harpnum)
         outcome = keep_segment(segment, raw, name, patch=patch, ingest=ingest, report=report, keywords=keywords)
     except (FitsError, FrameError) as problem:

@@ -14,8 +14,8 @@ from poreweb.observations.models import Patch
 from poreweb.review.queries import STATES, review_events
 from poreweb.tracks.models import Run, Segmentation
 from processing.figures import EventMark, LightCurve, light_curves
-from processing.fits import SEGMENTS
-from processing.timekeys import CADENCE_S, format_t_rec, tai_of, utcs_of
+from processing.fits import OF_SEQUENCE, SEGMENTS
+from processing.timekeys import CADENCE_S, format_t_rec, slots_between, tai_of, utcs_of
 
 
 def light_curve_rows(run: Run) -> list[dict[str, Any]]:
@@ -47,17 +47,18 @@ def light_curve_rows(run: Run) -> list[dict[str, Any]]:
 
 def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[range], *, reader: User) -> dict[str, Any]:
     """The figure of `light_curve_rows` and `Patch.gaps` as plain values; without rows its curves are empty."""
+    cadence_s = run.patch.cadence_s if run else CADENCE_S
     times: list[datetime] = []
     columns: dict[str, list[Any]] = {name: [] for name in ("area_mm2", "n_features", "positive", "negative")}
     for before, row in zip([None, *rows], rows, strict=False):
-        if before and row["t_rec_s"] - before["t_rec_s"] > CADENCE_S:  # a None breaks the line
-            times.append(tai_of(before["t_rec_s"] + CADENCE_S))
+        if before and slots_between(before["t_rec_s"], row["t_rec_s"], cadence_s):  # a None breaks the line
+            times.append(tai_of(before["t_rec_s"] + cadence_s))
             for values in columns.values():
                 values.append(None)
         times.append(tai_of(row["t_rec_s"]))
         for name, values in columns.items():
             values.append(row[name])
-    half = timedelta(seconds=CADENCE_S / 2)
+    half = timedelta(seconds=cadence_s / 2)
     shaded = [(tai_of(missing[0]) - half, tai_of(missing[-1]) + half) for missing in gaps]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
     marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows}, reader)
@@ -89,7 +90,8 @@ def previews(patch: Patch) -> list[tuple[str, str, str]]:
 
 
 def missing_segments(patch: Patch) -> list[tuple[str, int]]:
-    """(segment, number of frames without it) for the segments that are not complete."""
+    """(segment, number of frames without it) for the segments that are not complete; a sequence has but one."""
+    wanted = (OF_SEQUENCE,) if patch.harpnum is None else SEGMENTS
     n_frames = patch.frames.count()
     held = Counter(
         dict(
@@ -99,7 +101,7 @@ def missing_segments(patch: Patch) -> list[tuple[str, int]]:
             .order_by()
         )
     )
-    return [(segment, n_frames - held[segment]) for segment in SEGMENTS if held[segment] < n_frames]
+    return [(segment, n_frames - held[segment]) for segment in wanted if held[segment] < n_frames]
 
 
 def latest_exports(run: Run) -> list[Export]:

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,10 +57,26 @@ OF_RUN = ("enhanced", "labels")
 KEYS = (*(layer.key for layer in LAYERS), "labels")
 
 
-def layers_of(n_frames: int | None) -> list[Layer]:
-    """What the viewer offers, with limits for statistics of so many frames; None when the run has no statistics."""
+def continuum_scale(frames: Iterable[Frame]) -> tuple[float, str] | None:
+    """A sequence's usual intensity and its unit, as its first frame that tells has them; None when none does."""
+    for frame in frames:
+        median = frame.cards.get("DATAMEDN")
+        if isinstance(median, int | float) and median > 0:
+            return median, str(frame.cards.get("BUNIT", "")).strip()
+    return None
+
+
+def layers_of(n_frames: int | None, continuum: tuple[float, str] | None = None) -> list[Layer]:
+    """
+    What the viewer offers, with limits for statistics of so many frames; None when the run has no statistics.
+
+    ``continuum`` is its usual value and its unit where these are not HMI's.
+    """
 
     def scaled(layer: Layer) -> Layer:
+        if layer.key == "continuum" and continuum is not None:
+            low, high, most = (float(f"{share * continuum[0]:.2g}") for share in (0.2, 1.2, 1.6))
+            return replace(layer, unit=continuum[1], limits=(low, high), range=(0, most))
         if layer.key != "standard_error" or n_frames is None:
             return layer
         # a standard error is a deviation over the root of their number, to two digits

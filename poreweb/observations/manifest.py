@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from poreweb.observations.layers import layers_of
+from poreweb.observations.layers import continuum_scale, layers_of
 from poreweb.observations.models import Frame, Patch
 from poreweb.review.queries import review_events
 from poreweb.tracks import archive
@@ -29,17 +29,18 @@ def viewer_manifest(patch: Patch, run: Run | None, *, reader: User) -> dict[str,
     found = {} if run is None else {item.frame_id: item for item in run.segmentations.all()}
     statistics = None if run is None else archive.statistics_size(run)
     query = "" if run is None else f"?run={run.pk}"
+    scale = None if patch.harpnum is not None else continuum_scale(frames)
     base = reverse("observations:viewer", args=[patch.pk]).removesuffix("viewer/")
     return {
         "patch": {"harpnum": patch.harpnum, "title": str(patch)},
         "run": None if run is None else {"id": run.pk, "number": run.number, "state": run.state},
         "events_url": None if run is None else reverse("review:events", args=[run.pk]),
-        "layers": [layer.as_dict() for layer in layers_of(statistics.n_frames if statistics else None)],
+        "layers": [layer.as_dict() for layer in layers_of(statistics.n_frames if statistics else None, scale)],
         "frames": [
             _frame(frame, index, utc, held[frame.pk], found.get(frame.pk))
             for index, (frame, utc) in enumerate(zip(frames, utcs, strict=True))
         ],
-        "gaps": _gaps(frames),
+        "gaps": _gaps(frames, patch.cadence_s),
         "events": [] if run is None else _events(run, {item.index: place[pk] for pk, item in found.items()}, reader),
         "layer_url": f"{base}frames/{{id}}/{{layer}}.bin{query}",
         "features_url": f"{base}frames/{{id}}/features.json{query}",
@@ -75,7 +76,7 @@ def _frame(frame: Frame, index: int, utc: datetime, segments: list[str], found: 
     if found is not None and found.state == Segmentation.State.DONE:
         layers += ["enhanced", "labels"]
     try:
-        geometry = asdict(frame.geometry)
+        geometry = frame.geometry
     except FrameError:
         geometry = None
     return {
@@ -89,7 +90,8 @@ def _frame(frame: Frame, index: int, utc: datetime, segments: list[str], found: 
         "segments": layers,
         "waiting": found is not None and found.state == Segmentation.State.WAITING,
         "failed": found.reason if found is not None else "",
-        "geometry": geometry,
+        "geometry": asdict(geometry) if geometry and geometry.knows_places else None,
+        "pixel_mm": geometry.pixel_side_mm if geometry else None,
     }
 
 
@@ -103,10 +105,10 @@ def _quality(word: int | None) -> dict[str, Any]:
         return {"quality": word, "quality_words": [str(problem)]}
 
 
-def _gaps(frames: list[Frame]) -> list[dict[str, Any]]:
+def _gaps(frames: list[Frame], cadence_s: int) -> list[dict[str, Any]]:
     gaps = []
     for index in range(len(frames) - 1):
-        missing = slots_between(frames[index].t_rec_s, frames[index + 1].t_rec_s)
+        missing = slots_between(frames[index].t_rec_s, frames[index + 1].t_rec_s, cadence_s)
         if missing:
             # a patch seen again months later is one gap, not ten thousand names
             gaps.append({"after": index, "missing": len(missing), "t_recs": [format_t_rec(s) for s in missing[:20]]})

@@ -111,7 +111,7 @@ class Frame(models.Model):
 
     @property
     def geometry(self) -> CeaGeometry:
-        """Of the native grid, a `PlainGeometry` for a sequence without places; raises FrameError when the cards do not tell."""
+        """Of the native grid, without places for some sequences; raises FrameError when the cards do not tell."""
         return geometry_of(self.cards)
 
 

@@ -9,7 +9,7 @@ from poreweb.observations.models import Frame, Patch
 from poreweb.review.queries import asked_about, waits_for
 from poreweb.tracks.models import Event, Run
 from poreweb.tracks.progress import Progress, progress_of
-from processing.timekeys import CADENCE_S, format_t_rec
+from processing.timekeys import format_t_rec
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def patch_rows(user: User) -> list[PatchRow]:
             PatchRow(
                 patch=patch,
                 n_frames=patch.n,
-                n_expected=(patch.last_s - patch.first_s) // CADENCE_S + 1 if patch.n else 0,
+                # moments off the grid may be more than fit into their time
+                n_expected=max(patch.n, round((patch.last_s - patch.first_s) / patch.cadence_s) + 1) if patch.n else 0,
                 first=format_t_rec(patch.first_s) if patch.n else "",
                 last=format_t_rec(patch.last_s) if patch.n else "",
                 last_frame_id=patch.last_frame_id,

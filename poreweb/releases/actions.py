@@ -99,7 +99,7 @@ def _provenance(
 ) -> dict[str, Any]:
     """What it takes to make the same files again, and to cite them."""
     patch = run.patch
-    name = f"Pores of HARP {patch.harpnum}, Poreweb release {number}"
+    name = f"Pores of {patch}, Poreweb release {number}"
     at = frozen_at.isoformat(timespec="seconds")
     return {
         **provenance(run, settled=len(settled)),

@@ -29,7 +29,7 @@ def chart_of(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     All that the lineage page draws, ready for JSON, and numbers that sum it up.
 
     Frames are told by their place among those of ``frames`` (T_REC), tracks by number. ``x``
-    is where a frame lies, in slots of the cadence, long gaps cut short; ``gaps`` are [place
+    is where a frame lies, in slots of ``cadence_s``, long gaps cut short; ``gaps`` are [place
     before, slots missing]. A track has lists with an entry for each frame from ``first`` to
     ``last``: area in units of ``area_step`` Mm2 (with what it absorbs; 0: not seen), label,
     row and column. ``lane_mm2`` is the area that fills one lane; a link is [from, to, last
@@ -51,7 +51,7 @@ def chart_of(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     for track in tracks:
         track["lane"] = layout.lane_of[track["n"]]
     chart = {
-        **_times(found),
+        **_times(found, run.patch.cadence_s),
         "area_step": AREA_STEP,
         "lane_mm2": unit,
         "n_lanes": layout.n_lanes,
@@ -78,11 +78,12 @@ def _summary(published: Published, settled: Sequence[Mapping[str, Any]]) -> dict
     }
 
 
-def _times(found: RunRows) -> dict[str, Any]:
+def _times(found: RunRows, cadence_s: int) -> dict[str, Any]:
     times = [segmentation.frame.t_rec_s for segmentation in found.frames]
-    missing = [len(slots_between(*pair)) for pair in pairwise(times)]
+    missing = [len(slots_between(*pair, cadence_s)) for pair in pairwise(times)]
     steps = [1 + min(n_missing, MOST_GAP) for n_missing in missing]
     return {
+        "cadence_s": cadence_s,
         "frames": [segmentation.frame.t_rec for segmentation in found.frames],
         "frame_ids": [segmentation.frame_id for segmentation in found.frames],
         "numbers": [segmentation.index + 1 for segmentation in found.frames],

@@ -93,7 +93,7 @@ def published_of(
         found.links,
         judgements,
         n_frames=len(found.frames),
-        breaks=series_breaks(times, max_gap=run.chain_parameters.max_gap) if len(times) > 1 else (),
+        breaks=series_breaks(times, max_gap=run.chain_parameters.max_gap, cadence_s=run.patch.cadence_s),
         numbers=track_numbers(run),
     )
 

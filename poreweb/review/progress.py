@@ -1,10 +1,12 @@
 """How far a team is: counts of events by state, by reviewer, by patch."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Q
 
+from poreweb.observations.models import Patch
 from poreweb.people.models import Membership
 from poreweb.review.models import Assignment, Standing, Verdict
 from poreweb.review.queries import PENDING
@@ -44,10 +46,16 @@ def of_events(events: Any) -> Progress:
 
 
 def of_patches(events: Any) -> list[dict[str, Any]]:
-    """Of events with their state: numbers for each patch, the one with most to do first."""
-    by_patch = events.order_by().values("run__patch", "run__patch__harpnum")
-    found = by_patch.annotate(n=Count("pk"), settled=Count("pk", filter=Q(state__in=SETTLED)))
-    return sorted(found, key=lambda row: (row["settled"] - row["n"], row["run__patch__harpnum"]))
+    """Of events with their state: ``patch``, ``n`` and ``settled`` for each patch, the one with most to do first."""
+    by_patch = events.order_by().values("run__patch").annotate(n=Count("pk"))
+    counts = {row["run__patch"]: row for row in by_patch.annotate(settled=Count("pk", filter=Q(state__in=SETTLED)))}
+    patches = Patch.objects.in_bulk(counts)
+    found = [{"patch": patches[key], "n": row["n"], "settled": row["settled"]} for key, row in counts.items()]
+    # HARPs by number, then sequences by name
+    return sorted(
+        found,
+        key=lambda row: (row["settled"] - row["n"], row["patch"].harpnum or math.inf, row["patch"].name),
+    )
 
 
 def of_reviewers(events: Any) -> list[OfReviewer]:

@@ -16,7 +16,6 @@ from processing.edits import Settled, published_lineage, settled_of
 from processing.joins import event_pairs
 from processing.lineage import EventOf, Lineage, Node
 from processing.matching import FeaturesOf, match_features
-from processing.timekeys import CADENCE_S
 from processing.track import Link, Linked, extend_links, window_start
 
 Pair = tuple[int, int]  # two features by key, the earlier one first
@@ -89,7 +88,7 @@ def go_on_with_links(run: Run, done: list[Segmentation], n_known: int, **options
     known, taken, own = rows.linked_of(run), taken_over(run).links, settled_in(run)
     frames = list(rows.detected_frames(run, done[start:]))
     here, new = ({int(pk) for frame in part for pk in frame.ids} for part in (frames, frames[n_known - start :]))
-    said = {**own.pairs, **_apart(features_of(run), own, run.chain_parameters.max_gap)}
+    said = {**own.pairs, **_apart(features_of(run), own, _farthest(run))}
     settled = {pair: is_link for pair, is_link in said.items() if here.issuperset(pair)}
 
     def answer(asked: Mapping[Pair, bool]) -> Linked:
@@ -245,7 +244,7 @@ def taken_over(run: Run) -> TakenOver:
         {same[feature] for feature in settled.spurious if feature in same},
         {(side, same[feature]) for side, feature in settled.closed if feature in same},
     )
-    links = {**_apart(here, found, run.chain_parameters.max_gap), **found.pairs}
+    links = {**_apart(here, found, _farthest(run)), **found.pairs}
     return TakenOver(links, len(settled.pairs), len(found.pairs), len(found.spurious), _digest(run, links))
 
 
@@ -260,15 +259,18 @@ def features_of(run: Run) -> FeaturesOf:
     return FeaturesOf(ids.astype(np.int64), t_rec_s.astype(np.int64), native_row, native_col, area_px / factor**2)
 
 
-def _apart(features: FeaturesOf, settled: Settled, max_gap: int) -> dict[Pair, bool]:
+def _farthest(run: Run) -> float:
+    """Seconds that no link of the run spans: over the most missing frames, and half a frame for good measure."""
+    return (run.chain_parameters.max_gap + 1.5) * run.patch.cadence_s
+
+
+def _apart(features: FeaturesOf, settled: Settled, farthest: float) -> dict[Pair, bool]:
     """
     No link between spurious features and pores, nor at ends that are closed.
 
     Those between two spurious ones stay open: what is no pore in frame after frame is one
     track, and one event at which it is taken out.
     """
-    # of any cadence: a link over the most missing frames, and half a frame for good measure
-    farthest = (max_gap + 1.5) * CADENCE_S
     place = {feature: k for k, feature in enumerate(features.ids.tolist())}
     is_pore = ~np.isin(features.ids, sorted(settled.spurious))
     lone = [(side, feature, is_pore) for feature in settled.spurious for side in (0, 1)]

@@ -69,6 +69,7 @@ def track_run(batch: Batch) -> None:
         "max_gap": parameters.max_gap,
         "link_bias": parameters.link_bias,
         "opposite_polarity": parameters.opposite_polarity,
+        "cadence_s": run.patch.cadence_s,
     }
     taken = None
     if n_known:
@@ -77,7 +78,8 @@ def track_run(batch: Batch) -> None:
         taken = extension.taken_over(run)
         linked = _link_all(run, taken.links, **options)
     nodes, frame_indices = rows.nodes_of(run)
-    breaks = series_breaks([segmentation.frame.t_rec_s for segmentation in done], max_gap=parameters.max_gap)
+    times = [segmentation.frame.t_rec_s for segmentation in done]
+    breaks = series_breaks(times, max_gap=parameters.max_gap, cadence_s=run.patch.cadence_s)
     cut: dict[str, Any] = {"n_frames": len(frame_indices), "breaks": breaks}
     lineage = build_lineage(nodes, linked.links, **cut, numbers=extension.track_numbers(run))
     if n_known:

@@ -70,6 +70,12 @@ class Run(models.Model):
         return ChainParameters.from_dict(self.parameters)
 
     @property
+    def first_cards(self) -> dict[str, Any]:
+        """The header cards of its first frame."""
+        first = self.segmentations.select_related("frame").order_by("index").first()
+        return first.frame.cards if first else {}
+
+    @property
     def n_tracked(self) -> int:
         """How many of its frames, from the first on, have been tracked."""
         tracked = self.batches.filter(kind=Batch.Kind.TRACK, state=Task.State.DONE)
@@ -189,15 +195,19 @@ class Track(models.Model):
 
 
 class Feature(models.Model):
-    """One labelled region in one frame. Rows and columns are of the run's working grid, from 0."""
+    """
+    One labelled region in one frame. Rows and columns are of the run's working grid, from 0.
+
+    Place, mu and area as seen are NULL where the frame does not tell where it lies.
+    """
 
     segmentation = models.ForeignKey(Segmentation, on_delete=models.CASCADE, related_name="features")
     track = models.ForeignKey(Track, on_delete=models.SET_NULL, null=True, related_name="features")
     label = models.PositiveIntegerField()
     row = models.FloatField()
     col = models.FloatField()
-    lon_deg = models.FloatField("Carrington longitude")
-    lat_deg = models.FloatField("latitude")
+    lon_deg = models.FloatField("Carrington longitude", null=True)
+    lat_deg = models.FloatField("latitude", null=True)
     tx_arcsec = models.FloatField("helioprojective Tx", null=True)
     ty_arcsec = models.FloatField("helioprojective Ty", null=True)
     mu = models.FloatField(null=True)
@@ -207,7 +217,7 @@ class Feature(models.Model):
     area_msh = models.FloatField()
     umbra_area_px = models.PositiveIntegerField(null=True)
     umbra_area_mm2 = models.FloatField(null=True)
-    area_projected_mm2 = models.FloatField()
+    area_projected_mm2 = models.FloatField(null=True)
     area_projected_msh = models.FloatField("millionths of the hemisphere, as seen", null=True)
     area_projected_msd = models.FloatField("millionths of the disk, as seen", null=True)
     intensity_mean = models.FloatField()

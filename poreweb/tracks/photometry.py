@@ -11,6 +11,7 @@ from poreweb.tracks.forms import law_words
 from poreweb.tracks.models import Run, Segmentation
 from processing.errors import FrameError
 from processing.figures import limb_darkening_figure, quiet_sun_levels
+from processing.geometry import PLAIN_UNIT
 from processing.limb_darkening import (
     LIMB_DARKENING,
     LimbDarkeningFit,
@@ -19,7 +20,7 @@ from processing.limb_darkening import (
     fit_limb_darkening,
     join_curves,
 )
-from processing.timekeys import CADENCE_S, tai_of
+from processing.timekeys import slots_of, tai_of
 
 FEWEST_STEPS = 3  # of which a scatter is told
 
@@ -27,7 +28,11 @@ FEWEST_STEPS = 3  # of which a scatter is told
 @dataclass(frozen=True)
 class Photometry:
     """
-    For the run page. ``mean``, ``lowest`` and ``highest`` level in DN/s at disk centre.
+    For the run page. ``mean``, ``lowest`` and ``highest`` level in ``unit`` at disk centre.
+
+    The unit is DN/s but for a sequence of another kind, whose header may tell none. Where
+    ``keeps_limb_darkening``, the frames do not tell where they lie, and the level is what it
+    is there.
 
     ``scatter`` (rms) and ``largest_jump`` are of the steps from one slot to the next, in per
     cent of the level: what lies between frames further apart is the Sun's and the orbit's,
@@ -46,6 +51,13 @@ class Photometry:
     law: LimbDarkeningLaw
     levels_figure: dict[str, Any] | None
     law_figure: dict[str, Any] | None
+    unit: str
+    keeps_limb_darkening: bool
+
+    @property
+    def places(self) -> str:
+        """How a template writes a level: whole, or with decimals where the unit is a large one."""
+        return "0g" if self.mean >= 1000 else "4g"
 
     @property
     def from_law(self) -> float | None:
@@ -72,8 +84,11 @@ def photometry_of(run: Run) -> Photometry | None:
         return None
     times = np.array([t_rec_s for t_rec_s, *_ in rows])
     levels = np.array([level for _, level, _ in rows])
-    steps = (np.diff(levels) / levels[:-1])[np.diff(times) == CADENCE_S]
+    cadence_s = run.patch.cadence_s
+    steps = (np.diff(levels) / levels[:-1])[np.diff(slots_of(times.tolist(), cadence_s)) == 1]
     name = run.chain_parameters.limb_darkening
+    cards = run.first_cards
+    unit = "DN/s" if run.patch.harpnum is not None else str(cards.get("BUNIT", "")).strip()
     fit = _fit([QuietCurve.from_dict(curve) for *_, curve in rows if curve], name)
     return Photometry(
         n_frames=len(rows),
@@ -84,8 +99,10 @@ def photometry_of(run: Run) -> Photometry | None:
         largest_jump=100 * float(np.abs(steps).max()) if len(steps) >= FEWEST_STEPS else None,
         fit=fit,
         law=LIMB_DARKENING[name],
-        levels_figure=_levels_figure(times, levels) if len(rows) > 1 else None,
+        levels_figure=_levels_figure(times, levels, cadence_s, unit) if len(rows) > 1 else None,
         law_figure=_law_figure(fit) if fit else None,
+        unit=unit,
+        keeps_limb_darkening=cards.get("CUNIT1") == PLAIN_UNIT,
     )
 
 
@@ -96,11 +113,11 @@ def _fit(curves: list[QuietCurve], law: str) -> LimbDarkeningFit | None:
         return None
 
 
-def _levels_figure(t_rec_s: np.ndarray, levels: np.ndarray) -> dict[str, Any]:
+def _levels_figure(t_rec_s: np.ndarray, levels: np.ndarray, cadence_s: int, unit: str) -> dict[str, Any]:
     """The levels over time; a value that is none breaks the line where slots are missing."""
-    after = np.flatnonzero(np.diff(t_rec_s) > CADENCE_S) + 1
-    times = [tai_of(slot) for slot in np.insert(t_rec_s, after, t_rec_s[after - 1] + CADENCE_S).tolist()]
-    return _plain(quiet_sun_levels(times, np.insert(levels, after, np.nan).tolist()))
+    after = np.flatnonzero(np.diff(slots_of(t_rec_s.tolist(), cadence_s)) > 1) + 1
+    times = [tai_of(slot) for slot in np.insert(t_rec_s, after, t_rec_s[after - 1] + cadence_s).tolist()]
+    return _plain(quiet_sun_levels(times, np.insert(levels, after, np.nan).tolist(), unit=unit))
 
 
 def _law_figure(fit: LimbDarkeningFit) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def reconcile() -> int:
         StartedJobRegistry(queue=queue).cleanup()  # abandoned jobs become failed ones
         waiting = set(queue.job_ids)
         long_ago = timezone.now() - GRACE
-        _dispatch_due(model)
+        dispatch_due(model)
         for task in model._default_manager.filter(
             state__in=Task.OPEN, created_at__lt=long_ago, not_before__isnull=True
         ):
@@ -206,7 +206,7 @@ def reconcile() -> int:
     return returned
 
 
-def _dispatch_due(model: type[Task]) -> None:
+def dispatch_due(model: type[Task]) -> None:
     """Queue what was put off until now."""
     for pk, attempts in model._default_manager.filter(
         state=Task.State.WAITING, not_before__lte=timezone.now()

@@ -13,7 +13,7 @@ from processing.track.motion import Motion, expected_motion
 from processing.track.optimum import EventCosts, choose_links
 from processing.track.paths import is_joined
 from processing.track.probability import LinkModel, default_model, weigh_candidates
-from processing.track.series import DetectedFrame, Link, Linked, Series, cadence_of, gather
+from processing.track.series import DetectedFrame, Link, Linked, Series, gather
 
 # Candidates less likely than this cannot be part of the answer; those above are kept as alternatives.
 LEAST_PROBABILITY = 0.01
@@ -32,6 +32,7 @@ def link_series(
     max_gap: int = 4,
     link_bias: float = 0.0,
     opposite_polarity: str = "never",
+    cadence_s: int | None = None,
     settled: Mapping[tuple[int, int], bool] | None = None,
     model: LinkModel | None = None,
 ) -> Linked:
@@ -55,6 +56,9 @@ def link_series(
         probabilities of the links are without it.
     opposite_polarity : {"never", "free"}
         Whether features whose flux differs in sign, and is more than noise, may be linked.
+    cadence_s : int, optional
+        Seconds from one frame to the next where none is missing; without it as
+        `processing.timekeys.usual_step` finds it.
     settled : mapping, optional
         (earlier id, later id) -> whether it is a link, as people have settled it.
     model : `LinkModel`, optional
@@ -74,12 +78,14 @@ def link_series(
         If a number is outside the range in which it has a meaning.
     """
     _check(pixel_side_mm, reach_mm, max_gap, opposite_polarity)
-    series = gather(frames)
+    if cadence_s is not None and cadence_s < 1:
+        raise ParameterError(f"the cadence must be at least one second, not {cadence_s:g}")
+    series = gather(frames, cadence_s=cadence_s)
     max_steps = max_gap + 1
     judged = Judged.of(series, settled or {})
     motion = judged.mask(expected_motion(series, max_steps=max_steps))
     # the reach is for a step of HMI's records, whatever this series' own is
-    part = np.sqrt(cadence_of(series.t_rec_s.tolist()) / CADENCE_S)
+    part = np.sqrt(series.cadence_s / CADENCE_S)
     reach_px = None if reach_mm is None else reach_mm / pixel_side_mm * part
     allowed = _allowed(series, motion, judged, reach_px, opposite_polarity)
     pairs, probability = weigh_candidates(

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from processing.errors import FrameError
-from processing.timekeys import CADENCE_S
+from processing.timekeys import slots_of, usual_step
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Series:
     All features of a series, one entry each, in order of frame and label.
 
     ``frame`` counts the frames given, ``slot`` (one a frame) the steps of the cadence, so
-    that a frame that is missing altogether leaves a hole. ``pixels`` holds for each frame
-    the flat indices of the pixels inside features and their labels.
+    that a frame that is missing altogether leaves a hole; ``cadence_s`` is one of them in
+    seconds. ``pixels`` holds for each frame the flat indices of the pixels inside features
+    and their labels.
     """
 
     t_rec_s: np.ndarray
@@ -79,6 +81,7 @@ class Series:
     intensity: np.ndarray
     flux: np.ndarray
     pixels: list[tuple[np.ndarray, np.ndarray]]
+    cadence_s: int
 
     @property
     def n_frames(self) -> int:
@@ -96,9 +99,11 @@ class Series:
         return np.searchsorted(self.frame, np.arange(self.n_frames + 1))
 
 
-def gather(frames: Iterable[DetectedFrame]) -> Series:
+def gather(frames: Iterable[DetectedFrame], *, cadence_s: int | None = None) -> Series:
     """
     Frames in order of T_REC to one series; label images are kept as lists of pixels.
+
+    Without the cadence it is `processing.timekeys.usual_step`.
 
     Raises
     ------
@@ -137,20 +142,12 @@ def gather(frames: Iterable[DetectedFrame]) -> Series:
     t_rec_s = np.array(times, np.int64)
     row, col, area, intensity, flux = (np.asarray(column, float) for column in (row, col, area, intensity, flux))
     frame_of, ids = numbers.astype(np.int64), ids.astype(np.int64)
-    return Series(t_rec_s, slots_of(times), shape, frame_of, ids, row, col, area, intensity, flux, pixels)
+    step = cadence_s or usual_step(times)
+    slot = np.array(slots_of(times, step), np.int64)
+    return Series(t_rec_s, slot, shape, frame_of, ids, row, col, area, intensity, flux, pixels, step)
 
 
-def cadence_of(t_rec_s: Sequence[int]) -> int:
-    """The step of a series, seconds: that of HMI's records, or the shortest between two frames if it is less."""
-    return int(min([CADENCE_S, *np.diff(np.asarray(t_rec_s, np.int64))]))
-
-
-def slots_of(t_rec_s: Sequence[int]) -> np.ndarray:
-    """Steps of the cadence from the first frame to each, shape (n_frames,)."""
-    times = np.asarray(t_rec_s, np.int64)
-    return np.rint((times - times[:1]) / cadence_of(times.tolist())).astype(np.int64)
-
-
-def series_breaks(t_rec_s: Sequence[int], *, max_gap: int) -> set[int]:
+def series_breaks(t_rec_s: Sequence[int], *, max_gap: int, cadence_s: int | None = None) -> set[int]:
     """Indices of the frames before which more than ``max_gap`` slots are missing, so that nothing is linked."""
-    return {int(k) + 1 for k in np.flatnonzero(np.diff(slots_of(t_rec_s)) > max_gap + 1)}
+    slots = slots_of(t_rec_s, cadence_s or usual_step(t_rec_s))
+    return {k for k, (before, after) in enumerate(pairwise(slots), start=1) if after - before > max_gap + 1}

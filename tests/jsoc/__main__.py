@@ -32,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as problem:
         print(problem, file=sys.stderr)
         return 2
+    events = [] if options.fits else events_of(archive)
     jsoc = JsocStandIn(
-        archive, host=options.host, port=options.port, noaa=noaa, events=events_of(archive), delay_s=options.delay,
+        archive, host=options.host, port=options.port, noaa=noaa, events=events, delay_s=options.delay,
         registered=options.registered,
     )  # fmt: skip
     with jsoc:

@@ -9,7 +9,7 @@ from poreweb.observations.models import Frame, Patch
 
 
 class PatchShape(Row):
-    """A HARP as one team holds it."""
+    """A HARP as one team holds it, or a sequence of frames that is none: it has a name, and no harpnum."""
 
     n_frames = serializers.IntegerField()
     first_t_rec = Text(allow_null=True, help_text="T_REC of its first frame, TAI; null without any frame.")
@@ -20,13 +20,13 @@ class PatchShape(Row):
     class Meta:
         model = Patch
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "team", "harpnum", "noaa_ars", "created_at", "n_frames", "first_t_rec", "last_t_rec", "newest_run",
-            "newest_done_run",
+            "id", "team", "series", "harpnum", "name", "cadence_s", "noaa_ars", "created_at", "n_frames",
+            "first_t_rec", "last_t_rec", "newest_run", "newest_done_run",
         )  # fmt: skip
 
 
 class GapShape(serializers.Serializer[Any]):
-    """Slots of the 12-minute grid for which there is no frame."""
+    """Slots of the patch's cadence for which there is no frame."""
 
     first_t_rec = Text(help_text="The first missing slot, TAI.")
     last_t_rec = Text(help_text="The last missing slot, TAI.")

@@ -28,7 +28,9 @@ class EventShape(Row):
     """An event, and where the team stands on it as far as you may know that."""
 
     patch = serializers.IntegerField(source="run.patch_id", help_text="Key of its patch.")
-    harpnum = serializers.IntegerField(source="run.patch.harpnum", help_text="HARP number of its patch.")
+    harpnum = serializers.IntegerField(
+        source="run.patch.harpnum", allow_null=True, help_text="HARP number of its patch; null for another sequence."
+    )
     frame = serializers.IntegerField(help_text="The frame of the run at which it is seen, counted from 1.")
     parents = EndShape(many=True, help_text="Pores before it.")
     children = EndShape(many=True, help_text="Pores after it.")

@@ -14,7 +14,9 @@ class RunShape(Row):
     """A run: the chain on one patch with one set of parameters."""
 
     created_by = user_name("created_by", help_text="Who started it; null for the site itself.")
-    harpnum = serializers.IntegerField(source="patch.harpnum", help_text="HARP number of its patch.")
+    harpnum = serializers.IntegerField(
+        source="patch.harpnum", allow_null=True, help_text="HARP number of its patch; null for another sequence."
+    )
     input_sha256 = Text(source="input_hash", help_text="Equal for runs on the same files with the same parameters.")
 
     class Meta:

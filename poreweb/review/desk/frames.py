@@ -6,11 +6,11 @@ from typing import Any
 
 from django.urls import reverse
 
-from poreweb.observations.layers import LAYERS
+from poreweb.observations.layers import continuum_scale, layers_of
 from poreweb.review.desk.window import Pore, Window, WindowFrame
 from poreweb.tracks.jobs import pixel_side_mm
 from poreweb.tracks.models import Event, Segmentation
-from processing.timekeys import CADENCE_S
+from processing.timekeys import slots_between
 
 # What the cut-out shows on each side of the event's own pores.
 MARGIN_MM = 5.0
@@ -71,10 +71,10 @@ def strip_frames(event: Event, window: Window) -> list[StripFrame]:
     viewer = reverse("observations:viewer", args=[patch])
     found, previous = [], None
     for frame in window.frames.values():
-        missing = 0 if previous is None else (frame.t_rec_s - previous.t_rec_s) // CADENCE_S - 1
+        missing = 0 if previous is None else len(slots_between(previous.t_rec_s, frame.t_rec_s, window.cadence_s))
         viewer_url = f"{viewer}?run={event.run_id}&t={frame.t_rec}"
         thumbnail = reverse("observations:thumbnail", args=[patch, frame.frame_id])
-        found.append(StripFrame(frame, frame.index == event.index, max(0, missing), viewer_url, thumbnail))
+        found.append(StripFrame(frame, frame.index == event.index, missing, viewer_url, thumbnail))
         previous = frame
     return found
 
@@ -89,7 +89,9 @@ def strip_json(event: Event, window: Window, strip: Strip, more: Iterable[int] =
     shown = {item.frame.index for item in strip.frames}
     wanted = {pore.id for pore in window.pores.values() if pore.index in shown} | set(more) & window.pores.keys()
     base = reverse("observations:viewer", args=[event.run.patch_id]).removesuffix("viewer/")
-    layers = {layer.key: layer for layer in LAYERS}
+    patch = event.run.patch
+    scale = None if patch.harpnum is not None else continuum_scale(patch.frames.all()[:1])
+    layers = {layer.key: layer for layer in layers_of(None, scale)}
     return {
         "event": {"id": event.pk, "index": event.index, "kind": event.kind},
         "row": strip.row,

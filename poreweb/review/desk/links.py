@@ -29,7 +29,7 @@ class Choice:
     link: Alternative
     key: int | None
     replaces: Link | None
-    minutes: int | None
+    minutes: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """For the page's scripts."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from poreweb.tracks.models import Event, Feature, Link, Run, Segmentation
 from processing.flags import FeatureFlag
-from processing.timekeys import CADENCE_S, format_t_rec
+from processing.timekeys import CADENCE_S, format_t_rec, slots_of
 
 # Frames before and after the event that curves and lineage show, and that the filmstrip can come to.
 REACH = 20
@@ -68,11 +68,12 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """Frames by index, pores by id, and the links between them."""
+    """Frames by index, pores by id, and the links between them; ``cadence_s`` is that of the patch."""
 
     frames: dict[int, WindowFrame]
     pores: dict[int, Pore]
     edges: list[Edge]
+    cadence_s: int = CADENCE_S
 
     @cached_property
     def of_track(self) -> dict[int, list[Pore]]:
@@ -86,21 +87,22 @@ class Window:
     @cached_property
     def slots(self) -> dict[int, int]:
         """Steps of the cadence from the window's first frame, by index: frames that are missing leave a hole."""
-        first = min((frame.t_rec_s for frame in self.frames.values()), default=0)
-        return {index: round((frame.t_rec_s - first) / CADENCE_S) for index, frame in self.frames.items()}
+        times = [frame.t_rec_s for frame in self.frames.values()]
+        return dict(zip(self.frames, slots_of(times, self.cadence_s), strict=True))
 
-    def minutes(self, earlier: int, later: int) -> int | None:
-        """Between two frames by index; None when one of them is not in the window."""
+    def minutes(self, earlier: int, later: int) -> float | None:
+        """Between two frames by index, to a tenth; None when one of them is not in the window."""
         if earlier not in self.frames or later not in self.frames:
             return None
-        return round((self.frames[later].t_rec_s - self.frames[earlier].t_rec_s) / 60)
+        seconds = self.frames[later].t_rec_s - self.frames[earlier].t_rec_s
+        return round(seconds / 60, 1) if seconds % 60 else seconds // 60
 
 
 def window_of(event: Event, reach: int = REACH) -> Window:
     """What lies within so many frames of an event: three queries, however long the run."""
     run, first, last = event.run, max(0, event.index - reach), event.index + reach
     pores = _pores(run, first, last)
-    return Window(_frames(run, first, last), pores, _edges(run, first, last, pores))
+    return Window(_frames(run, first, last), pores, _edges(run, first, last, pores), run.patch.cadence_s)
 
 
 def _frames(run: Run, first: int, last: int) -> dict[int, WindowFrame]:

@@ -3,7 +3,7 @@
 import { AXIS } from "./view.js";
 
 const MINUTE = 60;
-const STEPS = [12, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400].map((minutes) => minutes * MINUTE);
+const STEPS = [1, 2, 5, 12, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400].map((minutes) => minutes * MINUTE);
 const ROOM = 64; // CSS pixels from one word to the next
 
 /** TAI seconds of a T_REC, from any beginning. */
@@ -25,8 +25,7 @@ function ticks(lineage, view) {
   const [x0, x1] = view.spanX;
   const [from, to] = [lineage.placeAt(x0), lineage.placeAt(x1)];
   if (to <= from) return [from];
-  const cadence = 720;
-  const step = STEPS.find((seconds) => (seconds / cadence) * view.scaleX >= ROOM) ?? STEPS.at(-1);
+  const step = STEPS.find((seconds) => (seconds / lineage.cadence) * view.scaleX >= ROOM) ?? STEPS.at(-1);
   const found = [];
   for (let place = from; place <= to; place += 1) {
     const starts = place === 0 || Math.floor(times[place] / step) > Math.floor(times[place - 1] / step);

@@ -44,6 +44,7 @@ function halved(areas) {
 export class Lineage {
   constructor(chart) {
     this.frames = chart.frames;
+    this.cadence = chart.cadence_s ?? 720; // one that was built before it was told is of HMI's records
     this.frameIds = chart.frame_ids;
     this.numbers = chart.numbers;
     this.x = chart.x;

@@ -57,7 +57,7 @@ const poreWords = (feature) =>
 /** Rows [name, value] for the table of positions. */
 export function positionRows(found, spec) {
   const { position } = found;
-  const lacking = found.inside ? "no geometry" : "outside the map";
+  const lacking = found.inside ? "place unknown" : "outside the map";
   return [
     [spec.label, found.valueWords],
     ["Native col, row", `${amount(found.col, 1)}, ${amount(found.row, 1)}`],
@@ -78,8 +78,9 @@ export function poreRows(feature) {
     ["Flux", scientific(feature.flux_mx, "Mx")],
     ["|B|", amount(feature.b_g, 0, "G")],
     ["Br", amount(feature.bz_g, 0, "G", { signed: true })],
-    ["\u03bc", amount(feature.mu, 4)],
-    ["Centre", `${angle(feature.lon_deg)}, ${angle(feature.lat_deg, { signed: true })}`],
+    ["\u03bc", amount(feature.mu, 4, "", { without: "not known" })],
+    ["Centre", feature.lon_deg == null ? "place unknown"
+      : `${angle(feature.lon_deg)}, ${angle(feature.lat_deg, { signed: true })}`],
   ];
 }
 

@@ -24,6 +24,6 @@ export function sceneOf({ store, index, show, labels, selected, found, cross, fa
     past: show.tails ? features(range(Math.max(0, index - TAIL_FRAMES), index)) : [],
     later: new Map(later.map((feature) => [feature.id, feature])),
     hovered: found?.label || null,
-    sideMm: frame.geometry ? pixelSideMm(frame.geometry) : null,
+    sideMm: frame.geometry ? pixelSideMm(frame.geometry) : frame.pixel_mm ?? null,
   };
 }

@@ -1,0 +1,1 @@
+"""What else is known of a patch: solar events from HEK, the keywords of its headers, where it was on the disk."""

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "poreweb.people",
     "poreweb.observations",
     "poreweb.acquire",
+    "poreweb.context",
     "poreweb.tracks",
     "poreweb.review",
     "poreweb.consensus",
@@ -118,6 +119,7 @@ PUBLISHED_WEIGHTS = os.getenv("PUBLISHED_WEIGHTS", "")
 # -- Other people's servers: nothing is fetched but from these ---------------------------------------------
 JSOC_URL = os.getenv("JSOC_URL", "http://jsoc.stanford.edu/").rstrip("/") + "/"
 HEK_URL = os.getenv("HEK_URL", "https://www.lmsal.com/hek/her?")
+EVENT_SEARCH = env_bool("EVENT_SEARCH", "True")  # ask HEK for the flares and so on of each patch
 NOAA_LIST_URL = os.getenv("NOAA_LIST_URL", f"{JSOC_URL}doc/data/hmi/harpnum_to_noaa/all_harps_with_noaa_ars.txt")
 # host or host:port beside those of the addresses above, for a JSOC that hands its files out elsewhere
 FETCH_HOSTS = env_list("FETCH_HOSTS", "")

@@ -349,10 +349,11 @@ def write_sequence_frame(data: np.ndarray, *, t_rec_s: int, cards: Mapping[str, 
         raise FitsError("the cards of a sequence's frame have SEQUENCE, its name, and no HARPNUM")
     stored = data.astype(np.float32)
     told = {keyword: value for keyword, value in cards.items() if keyword not in _NOT_CARRIED}
-    for keyword, of in {"DATAMIN": np.min, "DATAMAX": np.max, "DATAMEDN": np.median}.items():
-        told[keyword] = float(of(stored[np.isfinite(stored)]))
+    known = stored[np.isfinite(stored)]
+    told |= {"T_REC": format_t_rec(t_rec_s), "DATAMIN": float(known.min()), "DATAMAX": float(known.max())}
+    told["DATAMEDN"] = float(np.median(known))
     header = fits.Header()
-    for keyword, value in {**told, "T_REC": format_t_rec(t_rec_s)}.items():
+    for keyword, value in told.items():
         try:
             header[keyword] = value.encode("ascii", "replace").decode() if isinstance(value, str) else value
         except ValueError as problem:

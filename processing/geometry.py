@@ -5,6 +5,7 @@ A SHARP is a cylindrical equal-area map whose native sphere is turned so that it
 origin lies at (CRVAL1, CRVAL2); CRVAL2 is not 0, so rows are not lines of latitude.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -216,7 +217,7 @@ class PlainGeometry(CeaGeometry):
             raise FrameError(f"the header has no {missing.args[0]}") from None
         except (TypeError, ValueError):
             raise FrameError("CDELT1 and CDELT2 are not both numbers") from None
-        if not all(np.isfinite(side) and side > 0 for side in sides) or not np.isclose(*sides, rtol=1e-6, atol=0):
+        if not all(np.isfinite(side) and side > 0 for side in sides) or not math.isclose(*sides, rel_tol=1e-6):
             raise FrameError(f"pixels must be squares of a positive side, not {sides[0]:g} by {sides[1]:g} Mm")
         return cls(sides[0])
 

@@ -3,7 +3,7 @@ Where a patch lies on the disk as the observer sees it: outline, middle, graticu
 
 Positions on the disk are (x, y) with x west and y north, in units of the disk's apparent
 radius: the limb is at 1. Longitudes are Stonyhurst ones as counted from the central meridian
-of the observer, which for SDO is that of the Earth within 0.03 degrees.
+of the observer, which in the headers of SDO is that of the Earth within 0.1 degrees.
 """
 
 from dataclasses import dataclass
@@ -89,12 +89,17 @@ def pixel_of(geometry: CeaGeometry, lon: np.ndarray, lat: np.ndarray) -> tuple[n
     return np.where(ahead > 0, row, np.nan), np.where(ahead > 0, col, np.nan)
 
 
+def where_words(lon_deg: float, lat_deg: float) -> str:
+    """Stonyhurst longitude and latitude in whole degrees, as in "S20 W35"."""
+    lon, lat = round(lon_deg), round(lat_deg)
+    return f"{'S' if lat < 0 else 'N'}{abs(lat):02d} {'E' if lon < 0 else 'W'}{abs(lon):02d}"
+
+
 def place_words(place: DiskPlace | None) -> str:
     """The place in the way observers write it: "S20 W35, mu 0.75"."""
     if place is None:
         return "where it was on the disk is not known"
-    lon, lat = round(place.lon_deg), round(place.lat_deg)
-    where = f"{'S' if lat < 0 else 'N'}{abs(lat):02d} {'E' if lon < 0 else 'W'}{abs(lon):02d}"
+    where = where_words(place.lon_deg, place.lat_deg)
     return f"{where}, mu {place.mu:.2f}" if np.isfinite(place.mu) else f"{where}, beyond the limb"
 
 

@@ -13,7 +13,9 @@ from poreweb.work.redis_address import default_redis_url
 
 VAR_DIR = Path(tempfile.mkdtemp(prefix="poreweb-tests-"))
 os.environ["VAR_DIR"] = str(VAR_DIR)  # of child processes; pytest-django has loaded our own settings by now
+os.environ["EVENT_SEARCH"] = "False"
 settings.VAR_DIR = VAR_DIR
+settings.EVENT_SEARCH = False  # nobody asks HEK unless a test brings its own
 settings.STORAGE_URL = f"file://{VAR_DIR / 'storage'}"
 settings.REDIS_URL = default_redis_url(VAR_DIR)
 for queue in settings.RQ_QUEUES.values():  # in place: django-rq holds the same dictionaries

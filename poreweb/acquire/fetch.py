@@ -12,7 +12,7 @@ import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, responses
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -132,7 +132,7 @@ def guarded() -> Iterator[None]:
     except (OSError, HTTPException) as problem:  # reset, cut off, timed out
         raise TroubleError(f"the connection broke: {first_line_of(problem)}") from problem
     finally:
-        urllib.request.install_opener(before)  # type: ignore[arg-type]  # None is what it is before the first use
+        urllib.request.install_opener(before)
         socket.setdefaulttimeout(timeout)
 
 
@@ -142,7 +142,7 @@ def first_line_of(reason: object) -> str:
 
 
 def _as_error(answer: HTTPError) -> FetchError:
-    said = f"{urlsplit(answer.url or '').netloc} answered {answer.code} ({answer.reason})"
+    said = f"{urlsplit(answer.url or '').netloc} answered {answer.code} {responses.get(answer.code, '')}".rstrip()
     if answer.code in GONE:
         return GoneError(said)
     return TroubleError(said) if answer.code >= 500 or answer.code in (408, 416, 425, 429) else FetchError(said)

@@ -1,6 +1,6 @@
 """What people ask for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -12,8 +12,9 @@ from poreweb.acquire.models import Acquisition
 from poreweb.acquire.wanted import Wanted
 from poreweb.acquire.watching import LONGEST_S, SHORTEST_S
 from poreweb.people.models import Team
+from processing.errors import FrameError
 from processing.fits import DEFINITIVE_SERIES, PROVISIONAL, SEGMENTS
-from processing.timekeys import CADENCE_S, EPOCH
+from processing.timekeys import CADENCE_S, EPOCH, parse_t_rec
 
 SERIES_WORDS = (
     (DEFINITIVE_SERIES, "definitive"),
@@ -21,6 +22,38 @@ SERIES_WORDS = (
 )
 CADENCES = ((720, "12 minutes (all)"), (1440, "24 minutes"), (3600, "1 hour"), (7200, "2 hours"), (21600, "6 hours"))
 MINUTES = tuple((minutes * 60, words) for minutes, words in ((12, "12 minutes"), (60, "1 hour"), (1440, "1 day")))
+
+
+class TaiField(forms.CharField):
+    """A moment in TAI as people and JSOC write it, to seconds since 1993-01-01; a day alone is its begin or its end."""
+
+    FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
+
+    def __init__(self, *, is_end: bool = False, **kwargs: Any) -> None:
+        """With ``is_end`` a day alone is meant to its end."""
+        self.is_end = is_end
+        attrs = {"spellcheck": "false", "autocomplete": "off"}
+        super().__init__(max_length=30, widget=forms.TextInput(attrs=attrs), **kwargs)
+
+    def clean(self, value: Any) -> int | None:
+        """The seconds, or None for an empty one."""
+        text = super().clean(value).strip()
+        if not text:
+            return None
+        for form in (*self.FORMATS, "%Y-%m-%d"):
+            try:
+                moment = datetime.strptime(text, form)
+            except ValueError:
+                continue
+            if form == "%Y-%m-%d" and self.is_end:
+                moment += timedelta(days=1, seconds=-1)
+            return int((moment - EPOCH).total_seconds())
+        try:
+            return parse_t_rec(text)
+        except FrameError:
+            raise forms.ValidationError(
+                f"“{text}” is no moment such as 2011-02-15 02:00, 2011-02-15 or 2011.02.15_02:00:00_TAI."
+            ) from None
 
 
 class TeamForm(forms.Form):
@@ -66,13 +99,12 @@ class PreviewForm(HarpForm):
     """Records of a HARP."""
 
     field_order = ("team", "harpnum", "first", "last", "cadence_s", "segments", "series", "provisional", "noaa_ar")
-    first = forms.DateTimeField(
-        label="First T_REC (TAI)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="Empty: from its first record.",
-    )  # fmt: skip
-    last = forms.DateTimeField(
-        label="Last T_REC (TAI)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="Empty: to its last record.",
+    first = TaiField(
+        label="First T_REC (TAI)", required=False, help_text="As 2011-02-15 02:00; empty: from its first record."
+    )
+    last = TaiField(
+        label="Last T_REC (TAI)", required=False, is_end=True,
+        help_text="As 2011-02-16, that day included; empty: to its last record.",
     )  # fmt: skip
     cadence_s = forms.TypedChoiceField(label="A record every", choices=CADENCES, coerce=int, initial=CADENCE_S)
     noaa_ar = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
@@ -81,7 +113,7 @@ class PreviewForm(HarpForm):
         """The end is not before the beginning."""
         cleaned = super().clean()
         first, last = cleaned.get("first"), cleaned.get("last")
-        if first and last and last < first:
+        if first is not None and last is not None and last < first:
             self.add_error("last", "The last record must not be before the first one.")
         return cleaned
 
@@ -89,12 +121,7 @@ class PreviewForm(HarpForm):
     def wanted(self) -> Wanted:
         """What was asked for, as the actions take it."""
         given = self.cleaned_data
-        return Wanted(given["harpnum"], given["noaa_ar"], _t_rec_s(given["first"]), _t_rec_s(given["last"]))
-
-
-def _t_rec_s(moment: datetime | None) -> int | None:
-    """TAI seconds since 1993-01-01 of a moment that was typed as TAI; Django takes it for UTC, which it is not."""
-    return None if moment is None else int((moment.replace(tzinfo=None) - EPOCH).total_seconds())
+        return Wanted(given["harpnum"], given["noaa_ar"], given["first"], given["last"])
 
 
 class OrderForm(forms.Form):

@@ -23,8 +23,8 @@ def region_list(request: Request) -> HttpResponse:
     can_write = Team.objects.writable_by(request.user).exists()
     if request.method == "POST" and not can_write:
         raise PermissionDenied("You may look at what your team does, not add to it; a lead can make you a reviewer.")
-    form = RegionListForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = RegionListForm(request.POST, request.FILES) if request.method == "POST" else RegionListForm()
+    if form.is_valid():
         return _render_read(request, form.cleaned_data["read"], form.cleaned_data["alone"])
     return render(request, "acquire/region_list.html", {"form": form, "can_write": can_write, "most": MOST_LINES})
 

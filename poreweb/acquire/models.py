@@ -120,10 +120,6 @@ class AcquisitionQuerySet(models.QuerySet["Acquisition"]):
         """Those of the user's teams."""
         return self.filter(team__in=Team.objects.of(user))
 
-    def ordered(self) -> "AcquisitionQuerySet":
-        """Those that were asked for, not only looked at."""
-        return self.filter(ordered_at__isnull=False)
-
 
 class Acquisition(Task):
     """

@@ -88,7 +88,7 @@ def store_pairs(pairs: Iterable[Pair], source: str, *, problem: str = "", force:
             f"the list has {len(new):,} pairs, less than half of the {len(held):,} that are held; those stay"
         )
     HarpNoaa.objects.all().delete()
-    HarpNoaa.objects.bulk_create((HarpNoaa(**pair._asdict()) for pair in sorted(new)), batch_size=500)
+    HarpNoaa.objects.bulk_create((HarpNoaa(harpnum=h, noaa_ar=n) for h, n in sorted(new)), batch_size=500)
     listed.n_pairs, listed.read_at, listed.source, listed.problem = len(new), timezone.now(), source[:300], problem
     listed.save(update_fields=["n_pairs", "read_at", "source", "problem"])
     return Stored(len(new), len(new - held), len(held - new))

@@ -22,7 +22,7 @@ def acquisitions(request: Request) -> HttpResponse:
     """What is being fetched and what was, previews that wait for an answer, and the room there is."""
     listed = queries.listed(request.user)
     previews = listed.filter(ordered_at=None)[: queries.SHOWN]
-    ordered = listed.ordered()[: queries.SHOWN]  # type: ignore[attr-defined]
+    ordered = listed.filter(ordered_at__isnull=False)[: queries.SHOWN]
     context = {
         "ordered": ordered,
         "previews": previews,

@@ -7,7 +7,7 @@ from django.conf import settings
 from poreweb.acquire.fetch import TroubleError, guarded
 from poreweb.context import actions, queries
 from poreweb.context.models import EventSearch
-from poreweb.work.tasks import PutOffError, must_hold, perform
+from poreweb.work.tasks import PutOffError, SupersededError, holds, perform
 from processing.errors import FrameError
 from processing.solar_events import events_at, events_of, one_per_flare, pieces_of
 
@@ -32,7 +32,8 @@ def _search(search: EventSearch) -> None:
     client, rows = HekRows(settings.HEK_URL), list[dict[str, Any]]()
     try:
         for begin, end in pieces_of(moments[0].at, moments[-1].at):
-            must_hold_now(search)
+            if not holds(search):
+                raise SupersededError
             with guarded():
                 rows += client.rows(begin, end)
     except TroubleError as trouble:

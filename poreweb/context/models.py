@@ -6,6 +6,7 @@ from django.db import models
 
 from poreweb.observations.models import Patch
 from poreweb.work.models import Task
+from processing.locator import where_words
 from processing.solar_events import KINDS
 
 
@@ -61,3 +62,8 @@ class SolarEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.goes_class} {self.get_kind_display()} {self.start:%Y-%m-%d %H:%M} UTC".strip()
+
+    @property
+    def place_words(self) -> str:
+        """Its place in whole degrees; "" when HEK gives none."""
+        return "" if self.lon_deg is None or self.lat_deg is None else where_words(self.lon_deg, self.lat_deg)

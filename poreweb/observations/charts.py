@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, F, Q, Sum
 from django.urls import reverse
 
+from poreweb.context.charts import solar_marks
 from poreweb.exports.models import Export
 from poreweb.observations.models import Patch
 from poreweb.review.queries import STATES, review_events
@@ -62,7 +63,9 @@ def timeline_figure(run: Run | None, rows: list[dict[str, Any]], gaps: list[rang
     shaded = [(tai_of(missing[0]) - half, tai_of(missing[-1]) + half) for missing in gaps]
     curve = LightCurve(times, columns["area_mm2"], columns["n_features"], columns["positive"], columns["negative"])
     marks = [] if run is None else _marks(run, {row["index"]: row["t_rec_s"] for row in rows}, reader)
-    figure: dict[str, Any] = json.loads(light_curves(curve, gaps=shaded, events=marks).to_json())
+    # those before and after the frames are in the table below; they would make the axis longer
+    solar = solar_marks(run.patch, rows[0]["t_rec_s"], rows[-1]["t_rec_s"]) if run and rows else []
+    figure: dict[str, Any] = json.loads(light_curves(curve, gaps=shaded, events=marks, solar=solar).to_json())
     return figure
 
 

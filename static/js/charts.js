@@ -1,6 +1,6 @@
 // Draws each [data-figure] from the JSON of that id, in the colours of the page.
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", fit: "accent", "fit from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative" };
+const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", fit: "accent", "fit from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative", flare: "accent", keyword: "accent" };
 const EVENTS = { merge: true, split: true, gap: true };
 const STATES = { accepted: "accept", rejected: "reject", corrected: "correct", unsure: "unsure", disputed: "disputed" };
 
@@ -18,14 +18,17 @@ function themed(figure) {
       const color = trace.customdata.map(([state]) => role(STATES[state] ?? "text-quiet"));
       return { ...trace, marker: { ...trace.marker, color, line: { ...trace.marker.line, color } } };
     }
+    if (trace.fill) return { ...trace, fillcolor: role("line") }; // a band of errors, behind its curve
     const color = role(TRACES[trace.name] ?? "text");
     return { ...trace, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
   });
   return { data, layout };
 }
 
-function draw() {
-  for (const box of document.querySelectorAll("[data-figure]")) {
+const figures = (part = document) => [...part.querySelectorAll("[data-figure]")];
+
+function draw(boxes = figures()) {
+  for (const box of boxes) {
     const { data, layout } = themed(JSON.parse(document.getElementById(box.dataset.figure).textContent));
     Plotly.react(box, data, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
   }
@@ -41,14 +44,24 @@ function preview(moment) {
   if (!nearest || !picture || picture.src.endsWith(nearest[1])) return;
   [, picture.src] = nearest;
   document.querySelector("[data-preview] time").textContent = nearest[2];
+  document.dispatchEvent(new CustomEvent("frame-shown", { detail: { tRec: nearest[2] } }));
 }
 
-draw();
-for (const box of document.querySelectorAll("[data-figure]")) {
+/** What pointing at a figure and clicking on it does. */
+function wire(box) {
   box.on("plotly_hover", ({ points }) => preview(points[0].x));
   box.on("plotly_click", ({ points }) => {
-    const [, address] = points.find((point) => point.customdata)?.customdata ?? [];
+    const [, address] = points.find((point) => Array.isArray(point.customdata))?.customdata ?? [];
     if (address) location.assign(address);
   });
 }
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+
+draw();
+figures().forEach(wire);
+document.body.addEventListener("htmx:beforeSwap", ({ detail }) => figures(detail.target).forEach((box) => Plotly.purge(box)));
+document.body.addEventListener("htmx:afterSwap", () => {
+  const fresh = figures().filter((box) => !box.data);
+  draw(fresh);
+  fresh.forEach(wire);
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());

@@ -180,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _taken_headers(self) -> bytes:
         """The header lines as they would be sent."""
-        lines: list[bytes] = self._headers_buffer  # type: ignore[attr-defined]
+        lines: list[bytes] = self._headers_buffer
         self._headers_buffer: list[bytes] = []
         return b"".join([*lines, b"\r\n"])
 

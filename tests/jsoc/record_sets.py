@@ -158,7 +158,8 @@ def read_moment(text: str) -> int:
         raise QueryError(f"'{text}' is no time such as 2011.02.15_02:00:00_TAI.")
     try:
         year, month, day = map(int, found["date"].split("."))
-        moment = datetime(year, month, day, *(int(found[part] or 0) for part in ("hour", "minute", "second")))
+        hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+        moment = datetime(year, month, day, hour, minute, second)
     except ValueError as problem:
         raise QueryError(f"'{text}' is no time: {problem}.") from problem
     seconds = (moment - EPOCH).total_seconds()

@@ -72,7 +72,8 @@ OWN = [
     "observations:home", "observations:upload", "review:queue", "people:logout", "people:password", "people:keys",
     "people:tokens", "people:revoke-token", "people:teams", "discussion:inbox", "discussion:counts", "api:schema",
     "api:docs", "api:nothing", "api:patches", "api:runs", "api:queue", "api:queue-progress", "api:mentions",
-    "api:mentions-read", "api:me", "api:teams",
+    "api:mentions-read", "api:me", "api:teams", "acquire:find", "acquire:noaa-list", "acquire:refresh-noaa-list",
+    "acquire:schedule-noaa-list", "acquire:import-noaa-list", "acquire:region-list", "acquire:preview-list",
 ]  # fmt: skip
 # The only ones without signing in. Of an invitation the secret in its address lets in.
 OPEN = ["people:login", "people:invitation"]

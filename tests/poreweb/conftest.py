@@ -83,6 +83,12 @@ def short_batches(settings: LazySettings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_other_servers(settings: LazySettings) -> None:
+    """So that no test ever asks JSOC or HEK: a port that nobody listens at."""
+    settings.JSOC_URL, settings.HEK_URL = "http://127.0.0.1:9/", "http://127.0.0.1:9/her?"
+
+
+@pytest.fixture(autouse=True)
 def no_tries_counted() -> None:
     """So that one test's wrong passwords keep nobody out of the next."""
     cache.clear()

@@ -15,8 +15,9 @@ from sunpy.net import attrs as a
 from sunpy.net.hek import HEKClient
 
 from processing.fits import read_patch_frame, read_segment
+from processing.synthetic import SimulationParameters
 from tests.jsoc import Archive, JsocStandIn, bare, small_archive
-from tests.jsoc.__main__ import events_of, main
+from tests.jsoc.__main__ import demo_folder, events_of, main
 from tests.jsoc.asking import ADDRESS, HOUR, ONE, SERIES, ask, path_of, request, status
 from tests.real_data import REAL_DATA, needs_real_data
 
@@ -349,18 +350,24 @@ def test_records_may_come_and_go():
         assert len(client.query(f"{SERIES}_nrt[377]", key="T_REC")) == 1
 
 
-def test_a_folder_of_simulated_files(simulated, fits_files, capsys):
-    archive = Archive.from_folders(simulated)
-    assert sorted(path for record in archive.records() for path in record.files.values()) == fits_files
+SIMULATION = SimulationParameters(n_frames=2, shape=(64, 64), n_pores=1, n_mergers=0, n_splits=0, n_flickers=0)
+
+
+def test_a_folder_of_simulated_files(tmp_path, capsys):
+    folder = demo_folder(tmp_path, SIMULATION)
+    assert demo_folder(tmp_path, SIMULATION) == folder
+    archive = Archive.from_folders(folder)
+    held = [path for record in archive.records() for path in record.files.values() if isinstance(path, Path)]
+    assert sorted(held) == sorted(folder.glob("*.fits"))
     record = archive.records()[0]
-    frame = read_patch_frame(path for path in record.files.values() if isinstance(path, Path))
-    assert {key: record.value(key) for key in ("CRVAL1", "USFLUX", "T_OBS", "N_PATCH")} == {
-        key: frame.cards[key] for key in ("CRVAL1", "USFLUX", "T_OBS", "N_PATCH")
-    }
+    frame = read_patch_frame(held[:5])
+    some = ("CRVAL1", "USFLUX", "T_OBS", "N_PATCH")
+    assert {key: record.value(key) for key in some} == {key: frame.cards[key] for key in some}
     assert {event["event_type"] for event in events_of(archive)} == {"AR", "FL"}
-    assert main(["--port", "0", "--fits", str(simulated), "--seconds", "0"]) == 0
+    assert main(["--port", "0", "--fits", str(folder), "--seconds", "0"]) == 0
     printed = capsys.readouterr().out
-    assert f"{SERIES}[99001]: {len(archive.records())} records" in printed
+    assert printed.count("Drawing") == 1
+    assert f"{SERIES}[99001]: 2 records" in printed
     assert "JSOC_URL=http://127.0.0.1:" in printed
     assert "/hek/her?" in printed
 

@@ -1,4 +1,4 @@
-"""JSOC's list and lists by hand: each line is understood, empty, a comment or a header, or a problem with its number."""
+"""JSOC's list and lists by hand: what each line says, and what is wrong with it, by its number."""
 
 from collections import Counter
 from datetime import date, datetime, timedelta
@@ -286,7 +286,7 @@ def t_recs(first, last):
             "2016-12-31",
             "2016-12-31",
             ("2016.12.31_00:12:00_TAI", "2017.01.01_00:00:00_TAI"),
-        ),  # a leap second at its end
+        ),  # it ends with a leap second
         ("2011-02-15T02:00TAI", "2011-02-15T02:24TAI", ("2011.02.15_02:00:00_TAI", "2011.02.15_02:24:00_TAI")),
         ("2011-02-15T02:00", "2011-02-15T02:24Z", ("2011.02.15_02:12:00_TAI", "2011.02.15_02:24:00_TAI")),
         ("2011.02.15_02:00:00_TAI", "", ("2011.02.15_02:00:00_TAI", None)),
@@ -332,7 +332,8 @@ def test_a_span_is_refused_with_a_sentence():
     [
         ("377", [Asked(377, "")]),
         ("1106", [Asked(1106, "")]),
-        ("AR 11158, HARP 377;H12  noaa ar 11159", [Asked(11158, "noaa"), Asked(377, "harp"), Asked(12, "harp"), Asked(11159, "noaa")]),
+        ("AR 11158, HARP 377;H12", [Asked(11158, "noaa"), Asked(377, "harp"), Asked(12, "harp")]),
+        ("noaa ar 11159 NOAA_AR:11158", [Asked(11159, "noaa"), Asked(11158, "noaa")]),
         ("AR 11158 11159", [Asked(11158, "noaa"), Asked(11159, "")]),
         ("377 0377 HARP 377", [Asked(377, ""), Asked(377, "harp")]),
         ("  ", []),

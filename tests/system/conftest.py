@@ -58,6 +58,7 @@ class Site:
     var: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -66,7 +67,7 @@ class Site:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ("STORAGE_URL", "REDIS_URL")}
-        return {**kept, "VAR_DIR": str(self.var), "PYTHONUNBUFFERED": "1"}
+        return {**kept, "VAR_DIR": str(self.var), "PYTHONUNBUFFERED": "1", **self.settings}
 
     def manage(self, *arguments: str) -> str:
         return subprocess.run(

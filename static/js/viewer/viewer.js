@@ -224,6 +224,7 @@ export class Viewer {
     this.limitsPanel.show(this.spec, this.layerLimits);
     this.scrubber.show(this.index, frameWords(this));
     this.talk?.showAbout();
+    document.dispatchEvent(new CustomEvent("frame-shown", { detail: { tRec: this.frame.t_rec } })); // to the small disk
     this.remember();
   }
 

@@ -1,0 +1,36 @@
+"""The parts of a patch's page and of the viewer that this app draws."""
+
+from typing import Any
+
+from django import template
+from django.template import Context
+
+from poreweb.context import charts, parts
+from poreweb.observations.models import Patch
+
+register = template.Library()
+
+
+@register.inclusion_tag("context/_locator.html")
+def locator(patch: Patch) -> dict[str, Any]:
+    """The disk with the patch on it."""
+    return {"patch": patch, "drawing": charts.locator_drawing(patch)}
+
+
+@register.inclusion_tag("context/_events.html", takes_context=True)
+def solar_events(context: Context, patch: Patch) -> dict[str, Any]:
+    """The patch's solar events and the search for them."""
+    return {**parts.events_part(patch, can_write=context["can_write"]), "csrf_token": context.get("csrf_token")}
+
+
+@register.inclusion_tag("context/_keywords.html", takes_context=True)
+def sharp_keywords(context: Context, patch: Patch) -> dict[str, Any]:
+    """The curve of the keyword that the address names, or of the first."""
+    asked = context["request"].GET
+    return parts.keywords_part(patch, asked.get("keyword", ""), run=asked.get("run", ""))
+
+
+@register.filter
+def significant(number: float) -> str:
+    """A number with the six digits that JSOC's headers have."""
+    return f"{number:.6g}"

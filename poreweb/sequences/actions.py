@@ -1,0 +1,161 @@
+"""Every change to sequences, but for what their job measures, which is in `making`."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from poreweb import storage
+from poreweb.observations import archive
+from poreweb.observations.models import Ingest, RawFile
+from poreweb.people.models import Team
+from poreweb.sequences.models import Sequence, SourceFile
+from poreweb.tracks import actions as tracks
+from poreweb.work.models import Task
+from poreweb.work.tasks import dispatch
+from processing.errors import ParameterError
+
+# Per sequence; each frame takes a second or so
+MAX_FRAMES = 5000
+Files = Mapping[str, Iterable[UploadedFile]]
+
+
+def receive(files: Files, *, team: Team, user: User, said: Mapping[str, Any]) -> Sequence:
+    """
+    Keep what was sent, by its role, and queue its reading.
+
+    Raises
+    ------
+    ParameterError
+        If the team has a sequence of that name.
+    """
+    kept = _keep_files(files)  # before the transaction: gigabytes within it would keep every other writer waiting
+    try:
+        with transaction.atomic():
+            sequence = Sequence.objects.create(team=team, user=user, doing="Waiting for its turn.", **said)
+            _add_files(sequence, kept)
+            dispatch(sequence)
+    except IntegrityError as problem:
+        raise ParameterError(f"{team} has a sequence of that name; choose another name") from problem
+    return sequence
+
+
+def correct(sequence: Sequence, files: Files, *, user: User, said: Mapping[str, Any]) -> Sequence:
+    """
+    Make a sequence's frames anew from the files that are here, and more, as is now said of it.
+
+    Raises
+    ------
+    ParameterError
+        If it is at work, something was made of its frames, or another one has that name.
+    """
+    kept = _keep_files(files)
+    try:
+        with transaction.atomic():
+            sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
+            if not sequence.can_change:
+                raise ParameterError(f"{sequence} cannot be corrected any more; add it anew under another name")
+            _forget_frames(sequence)
+            for name, value in said.items():
+                setattr(sequence, name, value)
+            sequence.user = user
+            _add_files(sequence, kept)
+            _go_on(sequence)
+    except IntegrityError as problem:
+        raise ParameterError(f"{sequence.team} has a sequence of that name; choose another name") from problem
+    return sequence
+
+
+def _keep_files(files: Files) -> list[SourceFile]:
+    """Store the bytes under their SHA-256; rows for them, not saved."""
+    kept = []
+    for role, of_role in files.items():
+        for number, file in enumerate(of_role):
+            digest = hashlib.sha256()
+            for chunk in file.chunks():
+                digest.update(chunk)
+            sha256 = digest.hexdigest()
+            key = archive.raw_key(sha256)
+            if not storage.exists(key):
+                with storage.writing(key) as path, path.open("wb") as out:
+                    for chunk in file.chunks():
+                        out.write(chunk)
+            name = (file.name or "unnamed").replace("\\", "/").rpartition("/")[2][:255]
+            kept.append(SourceFile(role=role, number=number, name=name, size=file.size or 0, sha256=sha256))
+    return kept
+
+
+def _add_files(sequence: Sequence, kept: list[SourceFile]) -> None:
+    """Save the rows; the same bytes in the same role are one file."""
+    held = set(sequence.files.values_list("role", "sha256"))
+    numbers = {role: sequence.files.filter(role=role).count() for role in SourceFile.Role.values}
+    for file in kept:
+        if (file.role, file.sha256) not in held:
+            held.add((file.role, file.sha256))
+            file.sequence, file.number = sequence, numbers[file.role]
+            numbers[file.role] += 1
+            file.save()
+
+
+def _forget_frames(sequence: Sequence) -> None:
+    """Take back the frames of an attempt that nothing was made of; what was sent stays."""
+    patch, ingest = sequence.patch, sequence.ingest
+    sequence.patch = sequence.ingest = None
+    sequence.n_frames = sequence.n_done = 0
+    sequence.times, sequence.shifts, sequence.pictures, sequence.facts, sequence.report = [], [], [], [], []
+    sequence.save()
+    storage.remove(pictures_folder(sequence.pk))
+    if patch is not None:
+        patch.delete()
+    if ingest is not None:
+        ingest.delete()
+
+
+def pictures_folder(sequence_id: int) -> str:
+    """Key of the folder of a sequence’s calibration images."""
+    return f"sequences/{sequence_id}"
+
+
+def _go_on(sequence: Sequence) -> None:
+    sequence.state, sequence.error, sequence.finished_at = Task.State.WAITING, "", None
+    sequence.not_before, sequence.forgiven, sequence.doing = None, sequence.attempts, "Waiting for its turn."
+    sequence.save()
+    dispatch(sequence)
+
+
+@transaction.atomic
+def retry(sequence: Sequence) -> bool:
+    """Go on with what failed or was stopped; frames that are stored are kept. False if there is nothing to do."""
+    sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
+    if sequence.state not in (Task.State.FAILED, Task.State.CANCELLED):
+        return False
+    _go_on(sequence)
+    return True
+
+
+@transaction.atomic
+def cancel(sequence: Sequence) -> bool:
+    """Stop it; frames that are stored are kept. False if it had ended."""
+    sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
+    if not sequence.is_open:
+        return False
+    sequence.state, sequence.finished_at = Task.State.CANCELLED, timezone.now()
+    sequence.not_before, sequence.doing = None, ""
+    sequence.save(update_fields=["state", "finished_at", "not_before", "doing"])
+    return True
+
+
+def ingest_for(sequence: Sequence) -> Ingest:
+    """The delivery as which its frames come in; it is closed with the sequence."""
+    if sequence.ingest is None:
+        sequence.ingest = Ingest.objects.create(
+            team=sequence.team, user=sequence.user, names=[file.name for file in sequence.files.all()],
+            run_after=False,  # `close` starts the run, with parameters that fit the pixel
+            state=Ingest.State.CANCELLED, error="Its frames are still being made.",
+        )  # fmt: skip
+        sequence.save(update_fields=["ingest"])
+    return sequence.ingest

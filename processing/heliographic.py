@@ -207,10 +207,11 @@ def box_around(
         If it is wider than `MOST_DEGREES`, or has more pixels than any patch.
     """
     lon, lat = _middle(observed, tx_arcsec, ty_arcsec)
-    sides = width_deg, height_deg
     if width_deg is None or height_deg is None:
         whole = _reach(*_field(observed), lon, lat)
-        sides = (whole[0] if width_deg is None else width_deg, whole[1] if height_deg is None else height_deg)
+        width_deg = whole[0] if width_deg is None else width_deg
+        height_deg = whole[1] if height_deg is None else height_deg
+    sides = width_deg, height_deg
     if not all(0 < side <= MOST_DEGREES for side in sides):
         raise ParameterError(
             f"the patch would be {sides[0]:.1f} by {sides[1]:.1f} degrees; give a size of at most {MOST_DEGREES:.0f} "

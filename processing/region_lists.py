@@ -172,9 +172,9 @@ def parse_region_list(text: str) -> tuple[list[RegionLine], list[LineProblem]]:
     Regions of a list written by hand.
 
     Columns are set apart by spaces or tabs: NOAA region, beginning, end, JSOC's id, HARPs
-    with commas between them; or as a header says, which may be a comment. ``HARP 377`` and
-    ``AR 11158`` say what they are, with or without dates; a number alone on its line says
-    not. Dates are d.m.yyyy or yyyy-mm-dd, whole days of UTC with the last one included, and
+    with commas between them; or as a header says, which may be a comment. Lines that begin
+    with ``HARP 377`` or ``AR 11158`` say themselves what they are; a number alone on its line,
+    without a header, says not. Dates are d.m.yyyy or yyyy-mm-dd, whole days of UTC with the last one included, and
     may have a time, of UTC where it does not say TAI. ``#`` begins a comment; ``-`` stands
     for nothing.
     """
@@ -224,9 +224,11 @@ def _header(body: str, comment: str) -> tuple[str, ...]:
 def _region(line: int, body: str, columns: tuple[str, ...]) -> RegionLine:
     words = _words(body)
     label = _NUMBERS.fullmatch(words[0])
-    if not columns and len(words) == 1 and label and not (label["noaa"] or label["harp"]):
+    if not columns and len(words) == 1 and label and not _kind(label):
         return _bare(line, words[0])
-    columns = columns or (("harp", *POSITIONS[1:4]) if label and label["harp"] else POSITIONS)
+    if label and (kind := _kind(label)) and kind not in columns[:1]:  # it says what it is, whatever the header says
+        columns = POSITIONS if kind == "noaa" else ("harp", *POSITIONS[1:4])
+    columns = columns or POSITIONS
     if len(words) > len(columns):
         raise ListError(
             f"it has {len(words)} columns where {len(columns)} are known; those are set apart by spaces or tabs, "

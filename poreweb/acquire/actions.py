@@ -145,6 +145,7 @@ def retry(acquisition: Acquisition) -> bool:
         return False
     acquisition.records.filter(is_held=False).update(problem="", tries=0, export=None)
     acquisition.exports.filter(state__in=ExportRequest.OPEN).update(state=ExportRequest.State.ABANDONED)
+    acquisition.ingest = None  # its delivery was closed; what comes now is another one
     AcquisitionLog.objects.create(acquisition=acquisition, text="Tried again.")
     _go_on(acquisition)
     return True
@@ -161,6 +162,16 @@ def cancel(acquisition: Acquisition) -> bool:
     acquisition.save(update_fields=["state", "finished_at", "not_before", "doing"])
     AcquisitionLog.objects.create(acquisition=acquisition, text="Cancelled.")
     close(acquisition)
+    return True
+
+
+@transaction.atomic
+def forget_preview(acquisition: Acquisition) -> bool:
+    """Delete what was only looked at; False if it was asked for."""
+    acquisition = Acquisition.objects.select_for_update(no_key=True).get(pk=acquisition.pk)
+    if not acquisition.is_preview:
+        return False
+    acquisition.delete()
     return True
 
 

@@ -36,11 +36,11 @@ def open_export(acquisition: Acquisition) -> ExportRequest | None:
 
 def _next_export(acquisition: Acquisition) -> ExportRequest | None:
     look_what_is_held(acquisition)
-    to_fetch = acquisition.records.filter(is_held=False, problem="")
-    space.must_have_room(acquisition.team, sum(to_fetch.values_list("estimated_bytes", flat=True)))
     records = _next_stretch(acquisition)
     if not records:
         return None
+    to_fetch = acquisition.records.filter(is_held=False, problem="")
+    space.must_have_room(acquisition.team, sum(to_fetch.values_list("estimated_bytes", flat=True)))
     with transaction.atomic():
         must_hold(acquisition)
         asked = jsoc.record_set(
@@ -240,4 +240,4 @@ def follow_up(export: ExportRequest) -> None:
         _update(export, status=answer.status)
         say(acquisition, f"JSOC is making {export.request_id}.")
         pause = max(settings.JSOC_PACE_S, min(age.total_seconds() / 4, SLOWEST_LOOK_S))
-        raise PutOffError(max(pause, min(answer.wait_s, SLOWEST_LOOK_S)) if settings.JSOC_PACE_S > 1 else pause)
+        raise PutOffError(max(pause, min(answer.wait_s, SLOWEST_LOOK_S)))

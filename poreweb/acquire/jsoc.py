@@ -219,7 +219,7 @@ def records_of(asked: str, segments: Sequence[str]) -> list[JsocRecord]:
             t_rec_s,
             {name: value for name, value in keywords.items() if value is not None and not name.startswith("*")},
             next((shape for shape in shapes if shape), None),
-            tuple(name for name, (paths, _) in has.items() if paths[place] and "NoData" not in str(paths[place])),
+            tuple(name for name, (paths, _) in has.items() if _is_path(paths[place])),
             is_online=str(columns.get("*online*", ["Y"] * (place + 1))[place]).upper() != "N",
             kept_until=str(columns.get("*retain*", [""] * (place + 1))[place]),
         )
@@ -240,6 +240,11 @@ def _value(text: Any) -> str | int | float | None:
         return float(text) if math.isfinite(float(text)) else None
     except ValueError:
         return text
+
+
+def _is_path(text: Any) -> bool:
+    """Whether JSOC names a file for a segment, and not why there is none (NoDataFile, InvalidSegName)."""
+    return bool(text) and not str(text).startswith(("NoData", "Invalid", "MISSING"))
 
 
 def _shape(dims: object) -> tuple[int, int] | None:

@@ -23,7 +23,7 @@ from processing.fits import DEFINITIVE_SERIES
 from processing.list_times import ListError
 from processing.region_lists import read_numbers
 
-PER_PAGE = 100
+PER_PAGE = 50
 LONGEST_QUESTION = 300
 MANY = {
     "harp": "HARPs with several NOAA regions",

@@ -124,7 +124,7 @@ def _watcher(acquisition: Acquisition, until: float) -> Callable[[int], None]:
         if came < LOOK_AGAIN_BYTES and time.monotonic() < until:
             return
         came = 0
-        space.must_have_room(acquisition.team, 0)
+        space.must_have_room(acquisition.team, LOOK_AGAIN_BYTES)
         if time.monotonic() > until or not holds(acquisition):
             raise PutOffError(0)  # of a cancelled one nothing is put off
 

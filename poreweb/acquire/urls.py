@@ -12,6 +12,7 @@ urlpatterns = [
     path("acquire/<int:pk>/order/", views.order, name="order"),
     path("acquire/<int:pk>/cancel/", views.cancel, name="cancel"),
     path("acquire/<int:pk>/retry/", views.retry, name="retry"),
+    path("acquire/<int:pk>/forget/", views.forget, name="forget-preview"),
     path("acquire/<int:pk>/go-on/", views.go_on, name="go-on"),
     path("acquire/email/<int:team_id>/", views.email, name="email"),
     path("acquire/schedule/", watch_pages.schedule, name="schedule"),

@@ -11,6 +11,7 @@ from poreweb.acquire.forms import EmailForm, OrderForm, PreviewForm
 from poreweb.acquire.models import Acquisition
 from poreweb.http import Request, get_visible, may_write, must_lead, must_write
 from poreweb.people.models import Team
+from poreweb.work.models import Task
 from poreweb.work.tasks import wake
 from processing.errors import PorewebError
 
@@ -22,7 +23,9 @@ def acquisitions(request: Request) -> HttpResponse:
     """What is being fetched and what was, previews that wait for an answer, and the room there is."""
     listed = queries.listed(request.user)
     previews = listed.filter(ordered_at=None)[: queries.SHOWN]
-    ordered = listed.filter(ordered_at__isnull=False)[: queries.SHOWN]
+    # what a watch got is on the schedule; each look would be a line
+    ordered = listed.filter(ordered_at__isnull=False).exclude(watch__isnull=False, state=Task.State.DONE)
+    ordered = ordered[: queries.SHOWN]
     context = {
         "ordered": ordered,
         "previews": previews,
@@ -132,6 +135,16 @@ def go_on(request: Request, pk: int) -> HttpResponse:
     acquisition = _writable(request, pk)
     wake(acquisition)
     return redirect(acquisition)
+
+
+@require_POST
+def forget(request: Request, pk: int) -> HttpResponse:
+    """Delete a preview of which nothing was asked for."""
+    acquisition = _writable(request, pk)
+    if not actions.forget_preview(acquisition):
+        messages.info(request, "Records have been asked for, so this stays as a record of what happened.")
+        return redirect(acquisition)
+    return redirect("acquire:acquisitions")
 
 
 @require_http_methods(["GET", "POST"])

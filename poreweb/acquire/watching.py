@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -28,6 +29,7 @@ from processing.timekeys import CADENCE_S, format_t_rec
 SETTLED_S = 60  # a file that changed less long ago may still be written
 MOST_AT_ONCE = 500  # files of one look; the rest comes with the next
 SHORTEST_S, LONGEST_S = 60, 86_400
+AFTER_FAILURE = timedelta(hours=6)  # so that what cannot be had is not asked for 120 times a day
 
 
 # -- Every change to watches ------------------------------------------------------------------------------
@@ -152,6 +154,9 @@ def _look_at_harp(watch: Watch) -> tuple[str, int]:
     """Ask for the records that are newer than the patch's last one."""
     if under_way := watch.acquisitions.filter(state__in=Task.OPEN).first():
         return f"{under_way} is still under way.", 0
+    failed = watch.acquisitions.first()
+    if failed and failed.state == Task.State.FAILED and timezone.now() - failed.created_at < AFTER_FAILURE:
+        raise ParameterError(f"the last request failed and is made again after some hours: {failed.error.rstrip('.')}")
     newest = jsoc.last_t_rec(watch.series, watch.harpnum or 0)
     if newest is None:
         return f"JSOC has no record of {watch} yet.", 0

@@ -8,17 +8,17 @@ from poreweb.context import charts, queries
 from poreweb.context.models import EventSearch
 from poreweb.observations.models import Patch
 
-PLURALS = {"FL": "flares", "EF": "emergences of flux", "SS": "sunspots"}
+NOUNS = {"FL": ("flare", "flares"), "EF": ("emergence of flux", "emergences of flux"), "SS": ("sunspot", "sunspots")}
 
 
 def events_part(patch: Patch, *, can_write: bool) -> dict[str, Any]:
     """Of `context/_events.html`."""
     events = list(patch.solar_events.all())
-    counts = [(plural, sum(event.kind == kind for event in events)) for kind, plural in PLURALS.items()]
+    numbers = {kind: sum(event.kind == kind for event in events) for kind in NOUNS}
     return {
         "patch": patch,
         "events": events,
-        "counts": [(plural, n) for plural, n in counts if n],
+        "counts": [(n, NOUNS[kind][n > 1]) for kind, n in numbers.items() if n],
         "search": EventSearch.objects.filter(patch=patch).first(),
         "is_on": settings.EVENT_SEARCH,
         "has_place": queries.placed_span(patch) is not None,

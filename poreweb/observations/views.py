@@ -30,7 +30,10 @@ def home(request: Request) -> HttpResponse:
     rows = patch_rows(request.user)
     context = {
         "rows": rows,
-        "ingests": Ingest.objects.filter(team__in=Team.objects.of(request.user))[:5],
+        # of those that come from JSOC only when all is there
+        "ingests": Ingest.objects.filter(team__in=Team.objects.of(request.user)).exclude(state=Ingest.State.CANCELLED)[
+            :5
+        ],
         "can_upload": Team.objects.writable_by(request.user).exists(),
         "has_team": Team.objects.of(request.user).exists(),
         "is_busy": any(row.progress for row in rows),

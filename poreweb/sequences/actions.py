@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -17,10 +18,15 @@ from poreweb.sequences.models import Sequence, SourceFile
 from poreweb.tracks import actions as tracks
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch
+from processing.enhance import HMI_PIXEL_MM
 from processing.errors import ParameterError
+from processing.parameters import ChainParameters
 
 # Per sequence; each frame takes a second or so
 MAX_FRAMES = 5000
+# Of HMI's pixel, as `processing.enhance.deblur` has it
+PIXEL_TOLERANCE = 0.15
+LEAST_PIXELS = 4  # fewer have no shape
 Files = Mapping[str, Iterable[UploadedFile]]
 
 
@@ -159,3 +165,39 @@ def ingest_for(sequence: Sequence) -> Ingest:
         )  # fmt: skip
         sequence.save(update_fields=["ingest"])
     return sequence.ingest
+
+
+def close(sequence: Sequence) -> None:
+    """Close the delivery of a sequence that is whole, and process it when that was asked for. In its transaction."""
+    ingest, patch = sequence.ingest, sequence.patch
+    if ingest is None or patch is None:
+        return
+    files = RawFile.objects.filter(ingest=ingest)
+    ingest.n_new, ingest.n_conflict = files.filter(conflict=False).count(), files.filter(conflict=True).count()
+    ingest.n_read = ingest.n_new + ingest.n_conflict
+    ingest.state, ingest.error, ingest.finished_at = Ingest.State.DONE, "", timezone.now()
+    ingest.report = sequence.report
+    ingest.save()
+    ingest.patches.set([patch])
+    ingest.when_done()
+    if sequence.run_after and not patch.runs.exists():
+        frame = patch.frames.first()
+        assert frame is not None
+        tracks.start_run(patch, parameters_for(frame.geometry.pixel_side_mm), user=sequence.user)
+
+
+def parameters_for(side_mm: float) -> ChainParameters:
+    """
+    The default parameters, with those that are for HMI's pixel changed to fit another one.
+
+    HMI's blur is removed from HMI's pixels only (`processing.enhance.deblur`): a coarser image has its sampling
+    doubled, a finer one is taken as it is. The smallest area stays what it is in Mm2, by as many pixels.
+    """
+    default = ChainParameters()
+    if abs(side_mm / HMI_PIXEL_MM - 1) <= PIXEL_TOLERANCE:
+        return default
+    enhance = "cubic-spline" if side_mm > HMI_PIXEL_MM else "none"
+    factor = replace(default, enhance=enhance).factor
+    smallest_mm2 = default.min_pixels * (HMI_PIXEL_MM / default.factor) ** 2
+    min_pixels = round(smallest_mm2 / (side_mm / factor) ** 2)
+    return replace(default, enhance=enhance, min_pixels=min(max(min_pixels, LEAST_PIXELS), 100_000))

@@ -91,9 +91,9 @@ def sequence_page(request: Request, pk: int) -> HttpResponse:
     }
     template = "sequences/_sequence.html" if request.htmx else "sequences/sequence.html"
     # the chart is drawn by a script that runs once, with the whole page
-    headers = {"HX-Refresh": "true"} if request.htmx and context["figure"] else {}
     response = render(request, template, context)
-    response.headers.update(headers)
+    if request.htmx and context["figure"]:
+        response["HX-Refresh"] = "true"
     return response
 
 

@@ -298,6 +298,8 @@ def test_the_page_asks_for_itself_while_the_list_is_read(sign_in, server, queues
     queues.work()
     assert 'hx-trigger="every 2s"' not in client.get(PAGE).text
     part = client.get(PAGE, headers={"HX-Request": "true"}).text
+    assert '<p hx-swap-oob="innerHTML:#announce">The list was read.</p>' in part
+    assert "Show the list as it is now" in part
     assert "<html" not in part
     assert "every 24 hours" in part
     assert server.address in part
@@ -334,7 +336,7 @@ def test_the_list_comes_in_pages(as_alice, team, django_assert_max_num_queries):
     noaa.store_pairs([Pair(k, 11000 + k) for k in range(1, 252)], "a test")
     with django_assert_max_num_queries(16):
         page = as_alice.get(PAGE, {"page": "3", "many": ""})
-    assert [row.harpnum for row in page.context["rows"]] == list(range(201, 252))
+    assert [row.harpnum for row in page.context["rows"]] == list(range(101, 151))
     assert "251 HARPs" in page.text
     assert "?page=2&amp;many=" in page.text
 
@@ -351,7 +353,7 @@ def test_a_lead_imports_a_list(sign_in, imported):
     assert "1 11067\nx\n" in refused.text
     taken = client.post(address, {"text": "1 11067\nx\n", "force": "on"})
     assert "5 went" in taken.text
-    assert "<strong>Line 2:</strong> a line has a HARP number" in taken.text
+    assert "<strong>Line 2:</strong> A line has a HARP number" in taken.text
     assert "Paste a list, or choose a file with one." in client.post(address, {"text": " "}).text
     big = SimpleUploadedFile("big.txt", b"1 1\n" * 250_001)
     assert "a list may have" in client.post(address, {"file": big}).text

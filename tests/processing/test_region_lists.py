@@ -168,6 +168,8 @@ def test_columns_in_any_order_say_the_same(text):
         ("HARP\n377", None, (377,), None),
         ("# HARPs from JSOC\n377", None, (), 377),  # prose, not a header
         ("NOAA\n377", 377, (), None),
+        ("NOAA HARP\nHARP 377, 394", None, (377, 394), None),  # it says what it is
+        ("HARP from NOAA\nAR 11158 15.2.2011", 11158, (), None),
         ("11158 - - - 377", 11158, (377,), None),
     ],
 )

@@ -1,0 +1,271 @@
+"""Events as HEK lists them: what is read of a row, which detections are one flare, which are a patch's."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sunpy.coordinates import sun
+
+from processing import solar_events
+from processing.geometry import CeaGeometry
+from processing.locator import disk_place
+from processing.solar_events import (
+    PatchMoment,
+    SolarEvent,
+    events_at,
+    events_of,
+    goes_level,
+    one_per_flare,
+    pieces_of,
+)
+from tests.real_data import needs_real_data, real_frame
+
+DAY = datetime(2011, 2, 15)
+# The X2.2 flare of AR 11158 as SWPC, SolarSoft and the trigger of AIA's flare detective have it in HEK: SWPC's
+# has no place, SolarSoft's number has four digits.
+SWPC = {
+    "event_type": "FL", "kb_archivid": "ivo://helio-informatics.org/FL_SECstandard_20110310_1", "frm_name": "SWPC",
+    "event_starttime": "2011-02-15T01:44:00", "event_peaktime": "2011-02-15T01:56:00",
+    "event_endtime": "2011-02-15T02:06:00", "fl_goescls": "X2.2", "ar_noaanum": 11158, "hgs_x": 0.0, "hgs_y": 0.0,
+    "hpc_x": 0.0, "hpc_y": 0.0,
+}  # fmt: skip
+SOLARSOFT = {
+    **SWPC, "kb_archivid": "ivo://helio-informatics.org/FL_SSWLatestEvents_20110215_1", "frm_name": "SSW Latest Events",
+    "ar_noaanum": 1158, "hgs_x": 12.0, "hgs_y": -21.0, "hpc_x": 190.1, "hpc_y": -234.6,
+}  # fmt: skip
+DETECTIVE = {
+    "event_type": "FL", "frm_name": "Flare Detective - Trigger Module", "event_starttime": "2011-02-15T01:46:38",
+    "kb_archivid": "ivo://helio-informatics.org/FL_FlareDetective-TriggerModule_20110215_1_2011-02-15T01:46:38.120_1",
+    "event_peaktime": "2011-02-15T01:53:14", "event_endtime": "2011-02-15T02:12:02", "fl_goescls": "",
+    "ar_noaanum": None, "hgs_x": 13.2, "hgs_y": -20.2, "hpc_x": 211.2, "hpc_y": -220.8,
+}  # fmt: skip
+SPOT = {
+    "event_type": "SS", "frm_name": "EGSO_SFC", "kb_archivid": "ivo://helio-informatics.org/SS_EGSO_SFC_20110215_1_3",
+    "event_starttime": "2011-02-15T01:36:07", "event_endtime": "2011-02-15T07:36:07", "event_peaktime": "",
+    "area_atdiskcenter": 304370000.0, "area_unit": "km2", "hgs_x": 9.6, "hgs_y": -20.1, "ar_noaanum": None,
+}  # fmt: skip
+
+
+def flare(start: int, peak: int, end: int, **changes) -> SolarEvent:
+    """A flare in minutes of the day."""
+    times = (DAY + timedelta(minutes=minute) for minute in (start, peak, end))
+    begin, maximum, over = times
+    event = SolarEvent(f"key {start} {peak} {end}", "FL", begin, maximum, over, "somebody")
+    return replace(event, **changes)
+
+
+# -- Rows ------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_read():
+    (event,) = events_of([SOLARSOFT])
+    assert event == SolarEvent(
+        key="ivo://helio-informatics.org/FL_SSWLatestEvents_20110215_1", kind="FL",
+        start=datetime(2011, 2, 15, 1, 44), peak=datetime(2011, 2, 15, 1, 56), end=datetime(2011, 2, 15, 2, 6),
+        finder="SSW Latest Events", goes_class="X2.2", lon_deg=12.0, lat_deg=-21.0, tx=190.1, ty=-234.6,
+        noaa_ar=11158,
+    )  # fmt: skip
+
+
+def test_the_area_of_a_spot_is_in_millionths_of_the_hemisphere():
+    (spot,) = events_of([SPOT])
+    assert spot.area_msh == pytest.approx(100.0, rel=1e-4)  # 1 MSH is 3.0437e6 km2
+    assert spot.peak is None
+    assert spot.moment == spot.start
+    (unknown,) = events_of([{**SPOT, "area_unit": "arcsec2"}])
+    assert unknown.area_msh is None
+
+
+def test_a_place_that_nobody_gave_is_not_disk_centre():
+    (event,) = events_of([SWPC])
+    assert (event.lon_deg, event.lat_deg, event.tx, event.ty) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kb_archivid": ""}, {"event_starttime": ""}, {"event_starttime": "soon"}, {"event_type": "CE"}, {"event_type": None}],
+    ids=["no key", "no time", "no such time", "another kind", "no kind"],
+)  # fmt: skip
+def test_what_cannot_be_placed_in_time_or_named_is_left_out(changes):
+    assert events_of([{**SWPC, **changes}]) == []
+    assert len(events_of([{**SWPC, **changes}, SWPC, SWPC])) == 1
+
+
+def test_an_event_does_not_end_before_it_begins():
+    assert all(
+        event.end == event.start
+        for event in events_of([{**SPOT, "event_endtime": None}, {**SWPC, "event_endtime": "2011-02-14T00:00:00"}])
+    )
+
+
+values = st.one_of(
+    st.none(), st.text(max_size=8), st.floats(), st.integers(), st.booleans(), st.just("2011-02-15T01:44:00Z")
+)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(SPOT | SWPC, values)), max_size=5))
+def test_no_row_is_too_odd(rows):
+    for event in one_per_flare(events_of([{**SWPC, **row} for row in rows])):
+        assert event.start <= event.end
+        assert event.noaa_ar is None or event.noaa_ar > 0
+
+
+@pytest.mark.parametrize(
+    ("goes_class", "level"),
+    [("A1.0", 0), ("B1.0", 1), ("C1.0", 2), ("M1.0", 3), ("X1.0", 4), ("X10", 5), ("X2.2", 4.342), ("", None),
+     ("Q1", None), ("X", None), ("C0.0", None), ("Xnan", None)],
+)  # fmt: skip
+def test_a_goes_class_is_a_logarithm_of_the_flux(goes_class, level):
+    assert goes_level(goes_class) == (None if level is None else pytest.approx(level, abs=1e-3))
+
+
+# -- One of several detections -----------------------------------------------------------------------
+
+
+def test_of_three_detections_swpcs_is_kept_with_the_place_of_another():
+    (kept,) = one_per_flare(events_of([DETECTIVE, SOLARSOFT, SWPC]))
+    assert (kept.key, kept.finder, kept.goes_class) == (SWPC["kb_archivid"], "SWPC", "X2.2")
+    assert (kept.lon_deg, kept.lat_deg, kept.tx) == (12.0, -21.0, 190.1)
+    assert kept.others == ("SSW Latest Events", "Flare Detective - Trigger Module")
+
+
+@pytest.mark.parametrize(
+    ("other", "n_kept"),
+    [
+        (flare(11, 14, 19), 1),
+        (flare(31, 35, 40), 2),
+        (flare(10, 27, 40), 2),
+        (flare(11, 14, 19, lon_deg=-40.0, lat_deg=12.0), 2),
+        (flare(11, 14, 19, lon_deg=20.0, lat_deg=-15.0), 1),
+        (flare(11, 14, 19, noaa_ar=11161), 2),
+        (flare(11, 14, 19, finder="SWPC", goes_class="C3.0"), 2),
+    ],
+    ids=["the same", "later", "a later maximum", "elsewhere", "near", "another region", "another of SWPC's"],
+)
+def test_what_is_one_flare(other, n_kept):
+    swpc = flare(10, 15, 20, finder="SWPC", goes_class="M1.0", lon_deg=12.0, lat_deg=-20.0, noaa_ar=11158)
+    assert len(one_per_flare([other, swpc])) == n_kept
+
+
+def test_a_row_of_flares_does_not_become_one():
+    """Each meets the next within ten minutes; the classed ones are kept apart, and the others join the first that fits."""
+    events = [flare(8 * n, 8 * n + 4, 8 * n + 9, finder="SWPC", goes_class="C1.0") for n in range(5)]
+    events += [flare(8 * n + 1, 8 * n + 5, 8 * n + 9) for n in range(5)]
+    kept = one_per_flare(events)
+    assert [event.finder for event in kept] == ["SWPC"] * 5
+    assert sum(len(event.others) for event in kept) == 5
+
+
+def test_other_kinds_are_all_kept():
+    spots = [{**SPOT, "kb_archivid": f"spot {n}"} for n in range(3)]
+    assert len(one_per_flare(events_of([*spots, {**SPOT, "event_type": "EF", "kb_archivid": "flux"}]))) == 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 30), st.integers(0, 30), st.booleans()), max_size=12))
+def test_no_detection_is_lost_and_the_order_of_the_answer_does_not_matter(made):
+    events = [
+        flare(start, start + rise, start + rise + fall, key=f"{n}", finder="SWPC" if classed else f"method {n % 2}",
+              goes_class="C1.0" if classed else "")
+        for n, (start, rise, fall, classed) in enumerate(made)
+    ]  # fmt: skip
+    kept = one_per_flare(events)
+    assert len(kept) + sum(len(event.others) for event in kept) == len(events)
+    assert kept == one_per_flare(events[::-1])
+    assert sum(event.finder == "SWPC" for event in kept) == sum(classed for *_, classed in made)
+
+
+# -- Those of a patch ------------------------------------------------------------------------------
+
+# HARP 377 on 2011-02-15 at 02:00: 744 by 377 pixels of 0.03 degrees around 13 W, 21 S.
+PATCH = PatchMoment(
+    datetime(2011, 2, 15, 1, 59, 26),
+    CeaGeometry(372.5, 189.0, 34.879105, -21.0769, 0.03, 0.03, 21.725103, -6.8279, 147746220503.41),
+    (377, 744),
+)
+
+
+def at_place(lon: float, lat: float, minutes: float = 120, **changes) -> SolarEvent:
+    return flare(int(minutes), int(minutes), int(minutes) + 5, lon_deg=lon, lat_deg=lat, **changes)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "mine"),
+    [(13.2, -21.1, True), (3.5, -20.0, True), (24.0, -21.0, True), (0.5, -21.0, True), (-1.5, -21.0, False),
+     (28.5, -21.0, False), (13.0, -14.5, True), (13.0, -12.0, False), (13.0, 21.0, False), (-167.0, 21.0, False)],
+)  # fmt: skip
+def test_an_event_is_a_patchs_by_its_place(lon, lat, mine):
+    assert bool(events_at([at_place(lon, lat)], [PATCH])) == mine
+
+
+@pytest.mark.parametrize(
+    ("event", "mine"),
+    [
+        (flare(100, 110, 120, noaa_ar=11158), True),
+        (at_place(60.0, 30.0, noaa_ar=11158), True),
+        (at_place(13.0, -21.0, noaa_ar=11161), False),
+        (at_place(13.0, -21.0), True),
+        (flare(100, 110, 120), False),
+    ],
+    ids=["number without place", "number of the patch", "another number", "place without number", "neither"],
+)
+def test_numbers_decide_where_both_are_known(event, mine):
+    assert bool(events_at([event], [PATCH], noaa_ars=[11158, 11156])) == mine
+
+
+def test_without_a_number_of_the_patch_the_place_decides():
+    assert events_at([at_place(13.0, -21.0, noaa_ar=11161)], [PATCH])
+
+
+@pytest.mark.parametrize(("hours", "mine"), [(-13, False), (-11, True), (11, True), (13, False)])
+def test_time_reaches_half_a_day_beyond_the_frames(hours, mine):
+    """The place goes with the Sun meanwhile: half a degree west an hour."""
+    event = at_place(13.2 + 0.55 * hours, -21.0, 120 + 60 * hours)
+    assert bool(events_at([event], [PATCH])) == mine
+
+
+def test_a_place_goes_west_with_the_patch():
+    """The same longitude two days before was that of another region."""
+    times = [PATCH.at - timedelta(days=2), PATCH.at]
+    shifted = replace(PATCH.geometry, crln_obs=PATCH.geometry.crln_obs + 26.4)
+    moments = [PatchMoment(times[0], shifted, PATCH.shape), PATCH]
+    assert events_at([at_place(13.2, -21.0, 120)], moments)
+    assert not events_at([at_place(13.2, -21.0, 120 - 2 * 1440)], moments)
+    assert events_at([at_place(-13.2, -21.0, 120 - 2 * 1440)], moments)
+    between = events_at([at_place(0.0, -21.0, 120 - 1440)], moments)
+    assert len(between) == 1
+
+
+def test_the_rotation_is_that_of_sunpy():
+    for at in ("2011-02-15T02:00:00", "2013-06-20T12:00:00", "2017-09-01T22:00:00"):
+        begin = datetime.fromisoformat(at)
+        turned = sun.L0(begin).deg - sun.L0(begin + timedelta(hours=12)).deg
+        assert solar_events.SYNODIC_DEG_PER_DAY / 2 == pytest.approx(turned % 360, abs=0.05)
+
+
+@needs_real_data
+def test_the_middle_of_a_real_patch_is_in_it():
+    for record in ("377.20110215_020000", "2875.20130622_084800", "7115.20170906_120000"):
+        frame = real_frame(record)
+        place = disk_place(frame.geometry, frame.shape)
+        assert place is not None
+        moment = PatchMoment(DAY, frame.geometry, frame.shape)
+        assert events_at([at_place(place.lon_deg, place.lat_deg, 0)], [moment])
+        assert not events_at([at_place(place.lon_deg + 40, place.lat_deg, 0)], [moment])
+
+
+def test_a_patch_without_frames_has_no_events():
+    assert events_at([at_place(13.0, -21.0)], []) == []
+
+
+@given(st.integers(0, 40 * 24))
+def test_the_pieces_cover_the_time_and_no_more(hours):
+    last = DAY + timedelta(hours=hours)
+    pieces = pieces_of(DAY, last)
+    assert pieces[0][0] == DAY - solar_events.PAD
+    assert pieces[-1][1] == last + solar_events.PAD
+    assert all(before[1] == after[0] for before, after in zip(pieces, pieces[1:], strict=False))
+    assert all(timedelta() < end - begin <= solar_events.PIECE for begin, end in pieces)
+    assert len(pieces) == int(np.ceil((hours + 24) / 48))

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "poreweb.people",
     "poreweb.observations",
     "poreweb.acquire",
+    "poreweb.sequences",
     "poreweb.context",
     "poreweb.tracks",
     "poreweb.review",

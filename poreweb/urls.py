@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("poreweb.people.urls")),
     path("", include("poreweb.observations.urls")),
     path("", include("poreweb.acquire.urls")),
+    path("", include("poreweb.sequences.urls")),
     path("", include("poreweb.context.urls")),
     path("", include("poreweb.tracks.urls")),
     path("", include("poreweb.review.urls")),

@@ -117,7 +117,8 @@ def light_curves(
     figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=top + 4, col=1)
     figure.update_xaxes(title_text="T_REC [TAI]", row=top + 4, col=1)
     figure.update_layout(
-        template="none", height=700 if solar else 560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        template="none", height=700 if solar else 560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False,
+        hovermode="x",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure

@@ -15,7 +15,7 @@ from poreweb.acquire.wanted import Wanted
 from poreweb.observations.models import Ingest, RawFile
 from poreweb.people.models import Team
 from poreweb.work.models import Task
-from poreweb.work.tasks import dispatch
+from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import ParameterError
 from processing.fits import DEFINITIVE_SERIES, SEGMENTS
 from processing.timekeys import CADENCE_S
@@ -112,7 +112,8 @@ def order(acquisition: Acquisition, *, user: User | None, method: str = "", run_
         raise ParameterError(
             "JSOC gives exports to registered e-mails only, and none is set; a lead can set the team's on its page"
         )
-    space.must_have_room(acquisition.team, acquisition.estimated_bytes)
+    if acquisition.estimated_bytes:
+        space.must_have_room(acquisition.team, acquisition.estimated_bytes)
     acquisition.ordered_at, acquisition.user, acquisition.run_after = timezone.now(), user, run_after
     acquisition.method = method or acquisition.method
     _go_on(acquisition)
@@ -176,13 +177,16 @@ def forget_preview(acquisition: Acquisition) -> bool:
 
 
 def ingest_for(acquisition: Acquisition) -> Ingest:
-    """The delivery as which its files come in; it is closed with the acquisition."""
+    """The delivery as which its files come in; it is closed with the acquisition. Made for who holds that alone."""
     if acquisition.ingest is None:
-        acquisition.ingest = Ingest.objects.create(
-            team=acquisition.team, user=acquisition.user, names=[str(acquisition)], run_after=acquisition.run_after,
-            state=Ingest.State.CANCELLED, error="Files are still coming from JSOC.",
-        )  # fmt: skip
-        acquisition.save(update_fields=["ingest"])
+        with transaction.atomic():
+            must_hold(acquisition)
+            acquisition.ingest = Ingest.objects.create(
+                team=acquisition.team, user=acquisition.user, names=[str(acquisition)],
+                run_after=acquisition.run_after, state=Ingest.State.CANCELLED,
+                error="Files are still coming from JSOC.",
+            )  # fmt: skip
+            acquisition.save(update_fields=["ingest"])
     return acquisition.ingest
 
 

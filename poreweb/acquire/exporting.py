@@ -230,6 +230,8 @@ def follow_up(export: ExportRequest) -> None:
     elif is_pending and (made := jsoc.packing_list(answer)):
         say(acquisition, f"JSOC calls {export.request_id} pending, but its files are there.")
         _ready(export, made)
+    elif answer.status == jsoc.TOO_BIG:
+        _split(export, answer.error or "it exceeds its limit")
     elif answer.status in (jsoc.EXPIRED, jsoc.REFUSED):
         drop(export, f"JSOC says {answer.error or 'that it has expired'}")
     elif answer.status == jsoc.NOT_FOUND and age > NOT_FOUND_FOR:

@@ -8,10 +8,13 @@ is for jobs, which have a process each.
 
 import fcntl
 import json
+import os
+import re
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.client import HTTPException, HTTPResponse, responses
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -24,6 +27,9 @@ from processing.errors import PorewebError, first_line
 CHUNK = 256 * 1024
 GONE = (403, 404, 410)
 PORTS = {"http": 80, "https": 443}
+# Content-Range of a piece, or of a refusal (RFC 9110, 14.4)
+_RANGE = re.compile(r"bytes (?:(?P<first>\d+)-\d+|\*)/(?:(?P<whole>\d+)|\*)", re.ASCII)
+_PLAIN = re.compile(r"[!-\[\]-~]*")  # ASCII that is seen, without the backslash
 
 
 class FetchError(PorewebError):
@@ -56,6 +62,9 @@ def must_be_allowed(url: str) -> None:
     """
     Refuse an address that is not http or https of an allowed host.
 
+    Nor is one that programs may read in different ways: with a user's name before the host,
+    with blanks, backslashes or letters beyond ASCII.
+
     Raises
     ------
     NotAllowedError
@@ -63,11 +72,15 @@ def must_be_allowed(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        place = (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
+        port = PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     except ValueError:
-        raise NotAllowedError(f"{url[:200]!r} is no address that can be fetched") from None
-    if parts.scheme not in PORTS or place not in allowed_hosts():
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:200]
+        port, is_plain = 0, False
+    else:
+        is_plain = bool(_PLAIN.fullmatch(url)) and "@" not in parts.netloc
+    if not is_plain:
+        raise NotAllowedError(f"{url[:200]!a} is no address that can be fetched")
+    if parts.scheme not in PORTS or (parts.hostname or "", port) not in allowed_hosts():
+        shown = f"{parts.scheme}://{parts.netloc}"[:200]
         raise NotAllowedError(f"{shown} is not among the servers that this site may fetch from (FETCH_HOSTS)")
 
 
@@ -124,6 +137,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except HTTPError as answer:
+        answer.close()
         raise _as_error(answer) from answer
     except URLError as problem:
         if "unknown url type" in str(problem.reason):
@@ -142,7 +156,10 @@ def first_line_of(reason: object) -> str:
 
 
 def _as_error(answer: HTTPError) -> FetchError:
-    said = f"{urlsplit(answer.url or '').netloc} answered {answer.code} {responses.get(answer.code, '')}".rstrip()
+    status = f"{answer.code} {responses.get(answer.code, '')}".rstrip()
+    if answer.code < 400:  # in a circle, or to what is neither http nor https, which is then the answer's address
+        return NotAllowedError(f"the server answered {status}, and where that leads is not fetched")
+    said = f"{urlsplit(answer.url or '').netloc} answered {status}"
     if answer.code in GONE:
         return GoneError(said)
     return TroubleError(said) if answer.code >= 500 or answer.code in (408, 416, 425, 429) else FetchError(said)
@@ -150,10 +167,14 @@ def _as_error(answer: HTTPError) -> FetchError:
 
 def read_text(url: str, *, most_bytes: int = 5_000_000) -> str:
     """A small text; errors as of `guarded`, and FetchError when it is larger than that."""
+    must_be_allowed(url)
     with guarded(), urllib.request.urlopen(url) as answer:
+        announced = answer.length
         raw: bytes = answer.read(most_bytes + 1)
     if len(raw) > most_bytes:
         raise FetchError(f"{url} is larger than {most_bytes:,} bytes")
+    if announced is not None and len(raw) < announced:
+        raise _broken_off(len(raw), announced)
     return raw.decode("utf-8", errors="replace")
 
 
@@ -161,11 +182,15 @@ def read_text(url: str, *, most_bytes: int = 5_000_000) -> str:
 def _sole_writer(part: Path) -> Iterator[None]:
     """Hold the part's lock, which ends with the process: an attempt that was taken for dead may still be writing."""
     part.parent.mkdir(parents=True, exist_ok=True)
-    with part.with_suffix(".lock").open("w") as lock:
+    path = part.with_suffix(".lock")
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TroubleError("another worker is still fetching this file") from None
+            is_ours = os.path.samestat(os.fstat(lock.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        if not is_ours:  # held, or one that `forget` has just removed
+            raise TroubleError("another worker is still fetching this file")
         yield
 
 
@@ -185,44 +210,77 @@ def download(url: str, part: Path, *, on_chunk: Callable[[int], None] | None = N
     FetchError
         As of `guarded`; OSError of the disk passes through.
     """
+    must_be_allowed(url)
     with _sole_writer(part):
-        version_file = part.with_suffix(".version")
-        start = part.stat().st_size if part.exists() and version_file.exists() else 0
-        version = json.loads(version_file.read_text()) if start else ""
-        headers = {"Range": f"bytes={start}-", "If-Range": version} if start and version else {}
+        start, version = _begun(part)
+        headers = {"Range": f"bytes={start}-", "If-Range": version} if start else {}
         with guarded():
             try:
                 answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers))
             except HTTPError as refusal:
                 if refusal.code != 416:
                     raise
-                if str(refusal.headers.get("Content-Range")).endswith(f"/{start}"):
+                if start and _piece_of(refusal.headers) == (-1, start):
+                    refusal.close()
                     return start  # a worker that died had all of it
                 forget(part)
                 raise
         with answer:
-            resumed = answer.status == 206 and _range_start(answer) == start
-            if not resumed:
-                start = 0
-                version_file.write_text(
-                    json.dumps(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
-                )
-            announced = answer.headers.get("Content-Length")
-            size = _copy(answer, part, append=resumed, on_chunk=on_chunk)
-        if announced is not None and size != start + int(announced):
-            raise TroubleError(f"the connection broke after {size:,} of {start + int(announced):,} bytes")
+            whole = _begin(answer, part, start, version)
+            size = _copy(answer, part, on_chunk=on_chunk)
+        if whole is not None and size != whole:
+            raise _broken_off(size, whole)
     return size
 
 
-def _range_start(answer: HTTPResponse) -> int:
-    """First byte of a partial answer; -1 when it does not say."""
-    text = (answer.headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
-    return int(text) if text.isdecimal() else -1
+def _begun(part: Path) -> tuple[int, str]:
+    """Bytes of a file that have come, and the version they are of; 0 when it is not known of which."""
+    try:
+        version = json.loads(part.with_suffix(".version").read_text())
+        start = part.stat().st_size
+    except (FileNotFoundError, ValueError):  # a full disk may have cut the version
+        return 0, ""
+    return (start, version) if version else (0, "")
 
 
-def _copy(answer: HTTPResponse, part: Path, *, append: bool, on_chunk: Callable[[int], None] | None) -> int:
+def _begin(answer: HTTPResponse, part: Path, start: int, version: str) -> int | None:
+    """
+    Make the file such that the answer's body is what follows; the size of the whole then, None when nobody says.
+
+    Whatever is killed in between, what is left of the file is never taken for another version's.
+    """
+    announced = answer.length
+    if answer.status == 206:
+        first, whole = _piece_of(answer.headers)
+        if start and first == start and _version_of(answer) in ("", version):
+            return whole if announced is None else max(whole or 0, start + announced)
+        forget(part)
+        raise TroubleError("the server sent another piece of the file than was asked for")
+    forget(part)
+    part.with_suffix(".version").write_text(json.dumps(_version_of(answer)))
+    return announced
+
+
+def _version_of(answer: HTTPResponse) -> str:
+    """What tells one version of a file from another; empty when nothing does."""
+    return answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+
+
+def _piece_of(headers: Message) -> tuple[int, int | None]:
+    """Of Content-Range the first byte, -1 when there is none, and the size of the whole, None when it is not told."""
+    found = _RANGE.fullmatch(headers.get("Content-Range") or "")
+    if not found:
+        return -1, None
+    return int(found["first"] or -1), int(found["whole"]) if found["whole"] else None
+
+
+def _broken_off(size: int, whole: int) -> TroubleError:
+    return TroubleError(f"the connection broke after {size:,} of {whole:,} bytes")
+
+
+def _copy(answer: HTTPResponse, part: Path, *, on_chunk: Callable[[int], None] | None) -> int:
     """Write the answer's body; the size of the file then. The disk's troubles are not the network's."""
-    with part.open("ab" if append else "wb") as out:
+    with part.open("ab") as out:
         while True:
             try:
                 chunk = answer.read1(CHUNK)
@@ -240,3 +298,10 @@ def forget(part: Path) -> None:
     """Remove what was fetched of a file, so that it is fetched from its beginning."""
     for path in (part, part.with_suffix(".version")):
         path.unlink(missing_ok=True)
+    lock = part.with_suffix(".lock")
+    if lock.exists():
+        try:
+            with _sole_writer(part):
+                lock.unlink(missing_ok=True)
+        except (TroubleError, OSError):
+            pass  # whoever has it may go on; an empty file that stays is no harm

@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from poreweb.acquire.jsoc import SERIES
+from poreweb.acquire.jsoc import FAR_FUTURE, HMI_BEGINS, SERIES
 from poreweb.acquire.models import Acquisition
 from poreweb.acquire.wanted import Wanted
 from poreweb.acquire.watching import LONGEST_S, SHORTEST_S
@@ -110,9 +110,12 @@ class PreviewForm(HarpForm):
     noaa_ar = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
-        """The end is not before the beginning."""
+        """The end is not before the beginning, and both are in HMI's time."""
         cleaned = super().clean()
         first, last = cleaned.get("first"), cleaned.get("last")
+        for name, moment in (("first", first), ("last", last)):
+            if moment is not None and not HMI_BEGINS <= moment <= FAR_FUTURE:
+                self.add_error(name, "HMI has records from April 2010 on, and none beyond 2039.")
         if first is not None and last is not None and last < first:
             self.add_error("last", "The last record must not be before the first one.")
         return cleaned

@@ -12,7 +12,7 @@ from poreweb.acquire.fetch import TroubleError
 from poreweb.acquire.models import Acquisition, ExportRequest, NoaaList, Watch
 from poreweb.acquire.reading import read_export
 from poreweb.acquire.space import NoRoomError, is_no_room
-from poreweb.work.tasks import PutOffError, perform
+from poreweb.work.tasks import PutOffError, SupersededError, holds, perform
 from processing.errors import PorewebError
 
 TURN_S = 60
@@ -43,6 +43,8 @@ def _take_a_turn(acquisition: Acquisition) -> None:
     except NoRoomError as problem:
         _wait_for_room(acquisition, str(problem))
     except OSError as problem:
+        if not holds(acquisition):  # what was fetched is taken away from an acquisition that was stopped
+            raise SupersededError from problem
         if not is_no_room(problem):
             raise
         _wait_for_room(acquisition, f"writing failed: {problem.strerror}")

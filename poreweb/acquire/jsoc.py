@@ -16,9 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urljoin
 
-import drms
 from django.conf import settings
-from drms.config import ServerConfig
 
 from poreweb.acquire.fetch import FetchError, TroubleError, guarded, read_text
 from processing.errors import FrameError, first_line
@@ -95,12 +93,18 @@ class Answer:
         folder, tar = self.raw.get("dir"), self.raw.get("tarfile")
         if tar:
             return [("", _address(str(tar)))]
-        pairs = [(str(item.get("record", "")), str(item.get("filename", ""))) for item in self.raw.get("data") or []]
         return [
             (record, _address(f"{folder}/{name}" if folder else name))
-            for record, name in pairs
+            for record, name in self._rows
             if name and name != NO_FILE
         ]
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
+        """(record, name of its file) as JSOC lists them."""
+        listed = self.raw.get("data")
+        items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+        return [(str(item.get("record", "")), str(item.get("filename", ""))) for item in items]
 
     def absent(self, wanted: Sequence[str]) -> dict[int, list[str]]:
         """
@@ -110,8 +114,7 @@ class Answer:
         """
         without: set[int] = set()
         here: dict[int, set[str]] = defaultdict(set)
-        for item in self.raw.get("data") or []:
-            record, name = str(item.get("record", "")), str(item.get("filename", ""))
+        for record, name in self._rows:
             if (key := record_key(record)) is None:
                 continue
             if name == NO_FILE:
@@ -143,8 +146,11 @@ def _address(path: str) -> str:
     return urljoin(settings.JSOC_URL, path.lstrip("/"))
 
 
-def client() -> drms.Client:
-    """drms, speaking to JSOC_URL."""
+def client() -> Any:
+    """A `drms.Client` that speaks to JSOC_URL."""
+    import drms  # here, as it brings pandas, which no page needs
+    from drms.config import ServerConfig
+
     return drms.Client(
         ServerConfig(
             name="site",
@@ -202,9 +208,23 @@ def records_of(asked: str, segments: Sequence[str]) -> list[JsocRecord]:
     FetchError
         If it does not understand, or has no such series.
     """
-    answer = _asked(client()._json.rs_list, asked, key=["**ALL**", *_STORED], seg=list(segments))
+    answer = _listed(asked, key=["**ALL**", *_STORED], seg=list(segments))
+    try:
+        found = _records_in(answer)
+    except (KeyError, IndexError, TypeError, AttributeError) as problem:
+        raise TroubleError(f"JSOC's answer to {asked} is not of the form that is known") from problem
+    return [found[key] for key in sorted(found)]
+
+
+def _listed(asked: str, **options: Any) -> dict[str, Any]:
+    """JSOC's list of a set's records; FetchError when its status says that it cannot."""
+    answer = _asked(client()._json.rs_list, asked, **options)
     if answer.get("status") not in (0, None):
         raise FetchError(f"JSOC does not answer {asked}: {answer.get('error') or answer.get('status')}")
+    return answer
+
+
+def _records_in(answer: dict[str, Any]) -> dict[int, JsocRecord]:
     columns = {item["name"]: item["values"] for item in answer.get("keywords", [])}
     has = {item["name"]: (item["values"], item.get("dims") or []) for item in answer.get("segments", [])}
     found: dict[int, JsocRecord] = {}
@@ -223,7 +243,7 @@ def records_of(asked: str, segments: Sequence[str]) -> list[JsocRecord]:
             is_online=str(columns.get("*online*", ["Y"] * (place + 1))[place]).upper() != "N",
             kept_until=str(columns.get("*retain*", [""] * (place + 1))[place]),
         )
-    return [found[key] for key in sorted(found)]
+    return found
 
 
 def _value(text: Any) -> str | int | float | None:
@@ -255,12 +275,15 @@ def _shape(dims: object) -> tuple[int, int] | None:
 
 def last_t_rec(series: str, harpnum: int) -> int | None:
     """T_REC in seconds of the newest record of a HARP; None when there is none."""
-    answer = _asked(client()._json.rs_list, record_set(series, harpnum), key=["T_REC"], n=-1)
-    values = [value for item in answer.get("keywords", []) for value in item["values"]]
+    asked = record_set(series, harpnum)
+    answer = _listed(asked, key=["T_REC"], n=-1)
     try:
+        values = [value for item in answer.get("keywords", []) for value in item["values"]]
         return max(parse_t_rec(str(value)) for value in values) if values else None
     except FrameError:
         return None
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise TroubleError(f"JSOC's answer to {asked} is not of the form that is known") from problem
 
 
 def is_registered(email: str) -> bool:
@@ -288,7 +311,7 @@ def submit(asked: str, *, email: str, method: str) -> Answer:
 
 
 def status_of(request_id: str) -> Answer:
-    """How far an export is; raises as `submit` does, but for one that is not found, expired or failed."""
+    """How far an export is, whatever its status; TroubleError or FetchError as of `submit`."""
     if not _REQUEST_ID.fullmatch(request_id):
         raise FetchError(f"{request_id[:80]!r} is no export's name")
     return _understood(_asked(client()._json.exp_status, request_id), of=request_id)
@@ -318,13 +341,19 @@ def _understood(raw: dict[str, Any], of: str = "") -> Answer:
         status = -1
     answer = Answer(status, str(raw.get("requestid") or raw.get("reqid") or of), raw)
     said = answer.error or f"status {status}"
+    if status < 0:
+        raise TroubleError(f"JSOC's answer has no status that is known: {said.rstrip('.')}")
+    if of:
+        return answer
+    if status in (PROCESSING, SUBMITTED, NOT_FOUND) and not _REQUEST_ID.fullmatch(answer.request_id):
+        raise TroubleError(f"JSOC has taken an export without a name for it: {said.rstrip('.')}")
     if "duplicate" in said.lower() and _REQUEST_ID.search(said) and status > SUBMITTED:
         raise DuplicateError(said)
     if status == BUSY:
         raise BusyError(said)
     if status == TOO_BIG:
         raise TooBigError(said)
-    if status < 0 or (not of and status not in (READY, PROCESSING, SUBMITTED, NOT_FOUND)):
+    if status not in (READY, PROCESSING, SUBMITTED, NOT_FOUND):
         raise FetchError(f"JSOC refuses the export: {said.rstrip('.')}")
     return answer
 

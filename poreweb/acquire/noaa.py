@@ -82,11 +82,9 @@ def store_pairs(pairs: Iterable[Pair], source: str, *, problem: str = "", force:
     new = set(pairs)
     held = {Pair(*pair) for pair in HarpNoaa.objects.values_list("harpnum", "noaa_ar")}
     if not new:
-        raise ListError("the list has no pair of HARP and NOAA region; what is held stays")
+        raise ListError("the list has no pair of HARP and NOAA region")
     if not force and len(new) < LEAST_SHARE * len(held):
-        raise ListError(
-            f"the list has {len(new):,} pairs, less than half of the {len(held):,} that are held; those stay"
-        )
+        raise ListError(f"the list has {len(new):,} pairs, less than half of the {len(held):,} that are held")
     HarpNoaa.objects.all().delete()
     HarpNoaa.objects.bulk_create((HarpNoaa(harpnum=h, noaa_ar=n) for h, n in sorted(new)), batch_size=500)
     listed.n_pairs, listed.read_at, listed.source, listed.problem = len(new), timezone.now(), source[:300], problem

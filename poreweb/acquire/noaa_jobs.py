@@ -48,10 +48,10 @@ def refresh(task: NoaaList) -> None:
             noaa.import_text(text, address)
     except fetch.TroubleError as trouble:
         pause = _next_pause()
-        _say(task, str(trouble))
+        _say(task, f"{trouble}; what is held stays")
         raise PutOffError(pause) from trouble
     except (fetch.FetchError, ListError) as problem:
-        _say(task, str(problem))
+        _say(task, f"{problem}; what is held stays")
         _wait_for_its_hour(task)
         raise
     _forget_troubles()

@@ -42,7 +42,8 @@ class Room:
 def listed(user: User) -> "QuerySet[Acquisition]":
     """The acquisitions of the user's teams, newest first, with ``n_all`` and ``n_held`` records."""
     counted = {"n_all": Count("records"), "n_held": Count("records", filter=Q(records__is_held=True))}
-    return Acquisition.objects.visible_to(user).select_related("team", "user", "patch").annotate(**counted)
+    acquisitions = Acquisition.objects.visible_to(user).select_related("team", "user", "patch")
+    return acquisitions.annotate(**counted).order_by("-pk")  # a grouped query does not keep the model's order
 
 
 def progress_of(acquisition: Acquisition) -> Progress:

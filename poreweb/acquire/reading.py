@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from poreweb.acquire import jsoc, space
-from poreweb.acquire.actions import ingest_for, say
+from poreweb.acquire.actions import age_of, ingest_for, say
 from poreweb.acquire.exporting import MAX_TRIES, drop
-from poreweb.acquire.fetch import GoneError, NotAllowedError, TroubleError, download, forget
+from poreweb.acquire.fetch import FetchError, GoneError, TroubleError, download, forget
 from poreweb.acquire.models import Acquisition, ExportRequest
 from poreweb.acquire.planning import find_patch, look_what_is_held
 from poreweb.observations.actions import IngestReport, take_file
@@ -46,12 +47,12 @@ def read_export(export: ExportRequest, *, until: float) -> None:
             continue
         try:
             _fetch_and_keep(export, record, url, until=until)
-        except GoneError as gone:
-            if export.status != jsoc.READY:  # its files were named before they were there
-                _back_to_pending(export)
-            drop(export, str(gone))
-            return
-        except NotAllowedError as refusal:
+        except TroubleError:
+            raise
+        except FetchError as refusal:
+            may_come = age_of(export).total_seconds() <= settings.JSOC_PENDING_LIMIT_S
+            if isinstance(refusal, GoneError) and export.status != jsoc.READY and may_come:
+                _back_to_pending(export)  # its files were named before they were there
             drop(export, str(refusal))
             return
         if time.monotonic() > until:
@@ -94,8 +95,8 @@ def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: floa
     part = space.scratch() / f"{acquisition.pk}-{name}.part"
     if not record:
         say(acquisition, f"Fetching {PurePosixPath(urlsplit(url).path).name}.", log=False)
-    download(url, part, on_chunk=_watcher(acquisition, until))
-    size = part.stat().st_size
+    space.must_have_room(acquisition.team, 0)
+    size = download(url, part, on_chunk=_watcher(acquisition, until))
     bad = _read_tar(export, part) if url.endswith((".tar", ".tar.gz", ".tgz")) else _read_one(export, record, url, part)
     with transaction.atomic():
         must_hold(acquisition)

@@ -40,6 +40,11 @@ def quota_bytes(team: Team) -> int | None:
 
 def free_bytes() -> int:
     """Free on the disks of this machine that fetching writes to, beyond what is always kept free."""
+    return max(_spare_bytes(), 0)
+
+
+def _spare_bytes() -> int:
+    """The same, negative where less is free than is always to be kept."""
     folders = [Path(settings.VAR_DIR)]
     if (local := storage.local_path("")) is not None:
         folders.append(local)
@@ -48,7 +53,7 @@ def free_bytes() -> int:
         while not folder.exists():
             folder = folder.parent
         free.append(shutil.disk_usage(folder).free)
-    return max(min(free) - settings.MIN_FREE_MB * MB, 0)
+    return min(free) - settings.MIN_FREE_MB * MB
 
 
 def must_have_room(team: Team, wanted: int) -> None:
@@ -64,13 +69,12 @@ def must_have_room(team: Team, wanted: int) -> None:
     if quota is not None and (held := held_bytes(team)) + wanted > quota:
         raise NoRoomError(
             f"{team} may hold {filesizeformat(quota)} and holds {filesizeformat(held)},"
-            f" so there is no room for {filesizeformat(wanted)} more"
+            f" so there is no room for {f'{filesizeformat(wanted)} more' if wanted else 'more'}"
         )
-    free = free_bytes()
-    if wanted > free:
+    if wanted > (spare := _spare_bytes()):
         raise NoRoomError(
-            f"the disk has {filesizeformat(free)} left beyond the {filesizeformat(settings.MIN_FREE_MB * MB)} that are"
-            f" kept free, which is no room for {filesizeformat(wanted)}"
+            f"the disk has {filesizeformat(max(spare, 0))} left beyond the {filesizeformat(settings.MIN_FREE_MB * MB)}"
+            f" that are kept free, which is no room for {filesizeformat(wanted) if wanted else 'more'}"
         )
 
 

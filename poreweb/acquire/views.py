@@ -46,8 +46,9 @@ def new(request: Request) -> HttpResponse:
     given = {
         name: request.GET[key] for name, key in (("harpnum", "harpnum"), ("noaa_ar", "noaa")) if key in request.GET
     }
-    form = PreviewForm(request.POST or None, user=request.user, initial=given)
-    if request.method == "POST" and form.is_valid():
+    posted = request.POST if request.method == "POST" else None
+    form = PreviewForm(posted, user=request.user, initial=given)
+    if form.is_valid():
         chosen = form.cleaned_data
         try:
             acquisition = actions.start_preview(
@@ -73,7 +74,7 @@ def _page(request: Request, acquisition: Acquisition, form: OrderForm | None = N
         "acquisition": acquisition,
         "preview": acquisition.preview,
         "progress": queries.progress_of(acquisition),
-        "exports": acquisition.exports.all(),
+        "exports": acquisition.exports.defer("answer", "fetched"),  # thousands of names each
         "lost": acquisition.records.exclude(problem="").defer("keywords")[:50],
         "log": list(reversed(acquisition.log.order_by("-pk")[:LOG_LINES])),
         "can_write": may_write(request.user, acquisition.team),
@@ -152,8 +153,8 @@ def email(request: Request, team_id: int) -> HttpResponse:
     """The e-mail under which a team asks JSOC; for its leads."""
     team = get_object_or_404(Team.objects.of(request.user), pk=team_id)
     must_lead(request.user, team)
-    form = EmailForm(request.POST or None, instance=team)
-    if request.method == "POST" and form.is_valid():
+    form = EmailForm(request.POST if request.method == "POST" else None, instance=team)
+    if form.is_valid():
         form.save()
         messages.success(request, f"The e-mail of {team} is saved.")
         return redirect("acquire:acquisitions")

@@ -1,6 +1,7 @@
 """Watches: a HARP that still gets records, and folders in which files appear."""
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +19,8 @@ from poreweb.acquire.fetch import FetchError
 from poreweb.acquire.models import Acquisition, SeenFile, Watch
 from poreweb.acquire.wanted import Wanted
 from poreweb.observations.jobs import ingest_here
-from poreweb.observations.models import Frame
+from poreweb.observations.models import Frame, Ingest
+from poreweb.observations.signals import ingest_done
 from poreweb.observations.unpack import FITS_SUFFIXES, TAR_SUFFIXES
 from poreweb.people.models import Team
 from poreweb.work.models import Task
@@ -84,7 +86,7 @@ def _start(team: Team, key: dict[str, object], values: dict[str, object]) -> Wat
         return watch
     for name, value in values.items():
         setattr(watch, name, value)
-    watch.save()
+    watch.save(update_fields=list(values))  # a look may be under way, whose state is its worker's
     resume(watch)
     return watch
 
@@ -138,8 +140,9 @@ def allowed_folder(folder: str) -> Path:
 
 def look(watch: Watch) -> None:
     """Look once, store what was found, and put the next look off. A trouble is shown, and looked past."""
+    is_folder, has_more = watch.kind == Watch.Kind.FOLDER, False
     try:
-        said, n_new = _look_at_folder(watch) if watch.kind == Watch.Kind.FOLDER else _look_at_harp(watch)
+        said, n_new, has_more = _look_at_folder(watch) if is_folder else (*_look_at_harp(watch), False)
         problem = ""
     except (FetchError, ParameterError, space.NoRoomError) as trouble:
         said, n_new, problem = watch.said, 0, f"{str(trouble).rstrip('.')}."
@@ -147,7 +150,7 @@ def look(watch: Watch) -> None:
         must_hold(watch)
         found = {"n_new": F("n_new") + n_new, "last_new_at": timezone.now()} if n_new else {}
         Watch.objects.filter(pk=watch.pk).update(looked_at=timezone.now(), said=said, problem=problem, **found)
-    raise PutOffError(watch.every_s)
+    raise PutOffError(0 if has_more else watch.every_s)
 
 
 def _look_at_harp(watch: Watch) -> tuple[str, int]:
@@ -180,48 +183,75 @@ def _look_at_harp(watch: Watch) -> tuple[str, int]:
     return f"Asked for the records up to {format_t_rec(newest)}.", n_slots
 
 
-def _look_at_folder(watch: Watch) -> tuple[str, int]:
-    """Read the files that are new, or not as they were when they were read."""
+def _look_at_folder(watch: Watch) -> tuple[str, int, bool]:
+    """Read the files that are new, or not as they were when they were read; whether there are more of them."""
     folder = allowed_folder(watch.folder)
+    new, waiting = _new_files(watch, folder)
+    now, has_more = new[:MOST_AT_ONCE], len(new) > MOST_AT_ONCE
+    if not now:
+        return f"Nothing new{waiting}.", 0, False
+    space.must_have_room(watch.team, sum(status.st_size for _, _, status in now))
+    with transaction.atomic():
+        must_hold(watch)
+    ingest, report = ingest_here(
+        watch.team, [path for _, path, _ in now], run_after=watch.run_after, user=watch.user
+    )  # fmt: skip
+    if report.n_duplicate and not report.n_new:  # whoever is to process them may not know: a look was cut off
+        with transaction.atomic():
+            ingest_done.send(Ingest, ingest=ingest)
+    with transaction.atomic():
+        must_hold(watch)
+        for name, path, status in now:
+            if _is_still(path, status):  # one that went away or changed meanwhile is read when it is there again
+                SeenFile.objects.update_or_create(
+                    watch=watch, path=name, defaults={"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+                )
+    refused = f", {report.n_refused} refused" if report.n_refused else ""
+    said = f"Read {len(now)} files: {report.n_new} new segments, {report.n_duplicate} held already{refused}{waiting}"
+    return f"{said}{'; more follow' if has_more else ''}.", report.n_new, has_more
+
+
+def _new_files(watch: Watch, folder: Path) -> tuple[list[tuple[str, Path, os.stat_result]], str]:
+    """What is to be read, as it is named in the rows, and words for what is not yet."""
     seen = {row.path: (row.size, row.mtime_ns) for row in watch.seen_files.all()}
     new: list[tuple[str, Path, os.stat_result]] = []
-    n_waiting = 0
+    n_waiting = n_closed = 0
     for path, status in _files_in(folder):
-        name = str(path.relative_to(folder))
+        # a name need not be text, but a row's is
+        name = str(path.relative_to(folder)).encode(errors="backslashreplace").decode()[-1000:]
         if seen.get(name) == (status.st_size, status.st_mtime_ns):
             continue
-        if time.time() - status.st_mtime < SETTLED_S:
+        if not os.access(path, os.R_OK):
+            n_closed += 1
+        # a clock that is ahead may have set the one time, nobody but this machine sets the other
+        elif time.time() - min(status.st_mtime, status.st_ctime) < SETTLED_S:
             n_waiting += 1
-        elif len(new) < MOST_AT_ONCE:
+        else:
             new.append((name, path, status))
-    if not new:
-        return f"Nothing new{f'; {n_waiting} still being written' if n_waiting else ''}.", 0
-    space.must_have_room(watch.team, sum(status.st_size for _, _, status in new))
-    with transaction.atomic():
-        must_hold(watch)
-    _, report = ingest_here(watch.team, [path for _, path, _ in new], run_after=watch.run_after, user=watch.user)
-    with transaction.atomic():
-        must_hold(watch)
-        for name, _, status in new:
-            SeenFile.objects.update_or_create(
-                watch=watch, path=name[-1000:], defaults={"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-            )
-    refused = f", {report.n_refused} refused" if report.n_refused else ""
-    return (
-        f"Read {len(new)} files: {report.n_new} new segments, {report.n_duplicate} held already{refused}.",
-        report.n_new,
-    )
+    waiting = f"; {n_waiting} still being written" if n_waiting else ""
+    return new, f"{waiting}; {n_closed} may not be read by this site" if n_closed else waiting
+
+
+def _is_still(path: Path, status: os.stat_result) -> bool:
+    """Whether a file is as it was."""
+    try:
+        now = path.lstat()
+    except OSError:
+        return False
+    return (now.st_size, now.st_mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
 def _files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """FITS and tar files of a folder and those below it; no links, nothing hidden."""
+    """FITS and tar files of a folder and those below it; no links or pipes, nothing hidden."""
     for here, folders, names in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            path = Path(here) / name
-            if name.startswith(".") or not name.lower().endswith((*FITS_SUFFIXES, *TAR_SUFFIXES)) or path.is_symlink():
+            if name.startswith(".") or not name.lower().endswith((*FITS_SUFFIXES, *TAR_SUFFIXES)):
                 continue
+            path = Path(here) / name
             try:
-                yield path, path.stat()
+                status = path.lstat()
             except OSError:
                 continue  # gone between
+            if stat.S_ISREG(status.st_mode):
+                yield path, status

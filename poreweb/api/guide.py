@@ -9,7 +9,9 @@ from poreweb.api.schema import LEADS, described
 
 TITLES = {
     "teams": "You, teams and members",
+    "acquire": "Fetching data: NOAA and HARP numbers, acquisitions, watches",
     "patches": "Patches and frames",
+    "context": "Solar events and SHARP keywords",
     "runs": "Runs, features, tracks and links",
     "review": "Queue, events, verdicts, undo",
     "carry": "Verdicts carried over to a rerun",

@@ -44,6 +44,8 @@ KEYS = {
     "thread_id": "Key of a thread: that of its first comment.",
     "comment_id": "Key of a comment.",
     "export_id": "Key of an export.",
+    "acquisition_id": "Key of an acquisition.",
+    "watch_id": "Key of a watch.",
     "number": "Its number.",
     "name": "Its name.",
 }

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from poreweb.api.views import about, carry, consensus, patches, releases, review, runs, talk, teams
+from poreweb.api.views import about, acquire, carry, consensus, context, patches, releases, review, runs, talk, teams
 
 app_name = "api"
 
@@ -10,6 +10,9 @@ of_patches = [
     path("patches/", patches.Patches.as_view(), name="patches"),
     path("patches/<int:patch_id>/", patches.OnePatch.as_view(), name="patch"),
     path("patches/<int:patch_id>/frames/", patches.PatchFrames.as_view(), name="frames"),
+    path("patches/<int:patch_id>/solar-events/", context.PatchSolarEvents.as_view(), name="solar-events"),
+    path("patches/<int:patch_id>/solar-events/search/", context.PatchEventSearch.as_view(), name="event-search"),
+    path("patches/<int:patch_id>/sharp-keywords/", context.PatchSharpKeywords.as_view(), name="sharp-keywords"),
     path("patches/<int:patch_id>/runs/", runs.PatchRuns.as_view(), name="start-run"),
     path("patches/<int:patch_id>/threads/", talk.PatchThreads.as_view(), name="threads"),
     path("patches/<int:patch_id>/releases/", releases.PatchReleases.as_view(), name="releases"),
@@ -19,6 +22,27 @@ of_patches = [
         releases.ReleaseFile.as_view(),
         name="release-file",
     ),
+]
+of_fetching = [
+    path("find/", acquire.Find.as_view(), name="find"),
+    path("noaa-list/", acquire.NoaaListState.as_view(), name="noaa-list"),
+    path("noaa-list/refresh/", acquire.NoaaListRefresh.as_view(), name="refresh-noaa-list"),
+    path("noaa-list/pairs/", acquire.NoaaPairs.as_view(), name="noaa-pairs"),
+    path("acquisitions/", acquire.Acquisitions.as_view(), name="acquisitions"),
+    path("acquisitions/<int:acquisition_id>/", acquire.OneAcquisition.as_view(), name="acquisition"),
+    path("acquisitions/<int:acquisition_id>/records/", acquire.AcquisitionRecords.as_view(), name="records"),
+    path("acquisitions/<int:acquisition_id>/order/", acquire.AcquisitionOrder.as_view(), name="order"),
+    path("acquisitions/<int:acquisition_id>/cancel/", acquire.AcquisitionCancel.as_view(), name="cancel-acquisition"),
+    path("acquisitions/<int:acquisition_id>/retry/", acquire.AcquisitionRetry.as_view(), name="retry-acquisition"),
+    path("acquisitions/<int:acquisition_id>/go-on/", acquire.AcquisitionGoOn.as_view(), name="go-on"),
+    path("teams/<int:team_id>/previews/", acquire.TeamPreviews.as_view(), name="preview"),
+    path("teams/<int:team_id>/room/", acquire.TeamRoom.as_view(), name="room"),
+    path("teams/<int:team_id>/watches/harp/", acquire.TeamWatchHarp.as_view(), name="watch-harp"),
+    path("teams/<int:team_id>/watches/folder/", acquire.TeamWatchFolder.as_view(), name="watch-folder"),
+    path("watches/", acquire.Watches.as_view(), name="watches"),
+    path("watches/<int:watch_id>/", acquire.OneWatch.as_view(), name="watch"),
+    path("watches/<int:watch_id>/pause/", acquire.WatchPause.as_view(), name="pause"),
+    path("watches/<int:watch_id>/resume/", acquire.WatchResume.as_view(), name="resume"),
 ]
 of_runs = [
     path("runs/", runs.Runs.as_view(), name="runs"),
@@ -95,6 +119,6 @@ of_teams = [
 urlpatterns = [
     path("schema/", about.Schema.as_view(), name="schema"),
     path("docs/", about.docs, name="docs"),
-    path("v1/", include([*of_patches, *of_runs, *of_review, *of_consensus, *of_talk, *of_teams])),
+    path("v1/", include([*of_patches, *of_fetching, *of_runs, *of_review, *of_consensus, *of_talk, *of_teams])),
     path("<path:rest>", about.Nothing.as_view(), name="nothing"),
 ]

@@ -24,13 +24,14 @@ def locator(request: Request, pk: int) -> JsonResponse:
 def keywords(request: Request, pk: int) -> HttpResponse:
     """The curve of one keyword; for a browser without scripts the patch's page with it."""
     patch = get_visible(Patch.objects.all(), request.user, pk)
-    shown = {name: request.GET[name] for name in ("run", "keyword") if request.GET.get(name)}
+    name, run = request.GET.get("keyword", ""), request.GET.get("run", "")
+    shown = {**({"run": run} if run else {}), "keyword": name}
     address = f"{patch.get_absolute_url()}?{urlencode(shown)}#sharp-keywords"
     if not request.htmx:
         return redirect(address)
-    context = parts.keywords_part(patch, shown.get("keyword", ""), run=shown.get("run", ""))
-    response = render(request, "context/_keywords.html", context)
-    response["HX-Replace-Url"] = address
+    response = render(request, "context/_keywords.html", parts.keywords_part(patch, name, run=run))
+    if name:  # chosen by a person
+        response["HX-Replace-Url"] = address
     return response
 
 

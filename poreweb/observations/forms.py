@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 
+from poreweb.acquire.space import NoRoomError, must_have_room
 from poreweb.observations.unpack import FITS_SUFFIXES, TAR_SUFFIXES
 from poreweb.people.models import Team
 
@@ -53,3 +54,15 @@ class UploadForm(forms.Form):
             allowed = filesizeformat(settings.MAX_UPLOAD_BYTES)
             raise forms.ValidationError(f"These files are {filesizeformat(size)}; one upload may have {allowed}.")
         return files
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the team or the disk has no room for."""
+        cleaned = super().clean() or self.cleaned_data
+        team, files = cleaned.get("team"), cleaned.get("records")
+        if team and files:
+            try:
+                must_have_room(team, sum(file.size or 0 for file in files))
+            except NoRoomError as problem:
+                words = str(problem)
+                self.add_error("records", f"{words[:1].upper()}{words[1:]}.")
+        return cleaned

@@ -46,7 +46,7 @@ def ingest_here(
     ingest = Ingest.objects.create(
         team=team,
         user=user,
-        names=[str(path) for path in paths],
+        names=[str(path).encode(errors="replace").decode() for path in paths],  # a name need not be text
         run_after=run_after,
         state=Ingest.State.FAILED,
         error="Its reading was interrupted.",

@@ -1,6 +1,5 @@
 """Every change to sequences, but for what their job measures, which is in `making`."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,16 +20,18 @@ from poreweb.work.tasks import dispatch
 from processing.enhance import HMI_PIXEL_MM
 from processing.errors import ParameterError
 from processing.parameters import ChainParameters
+from processing.sequence_files import SequenceFile
 
 # Per sequence; each frame takes a second or so
 MAX_FRAMES = 5000
 # Of HMI's pixel, as `processing.enhance.deblur` has it
 PIXEL_TOLERANCE = 0.15
 LEAST_PIXELS = 4  # fewer have no shape
-Files = Mapping[str, Iterable[UploadedFile]]
+# (role, what was sent, what is in it)
+Sent = Iterable[tuple[str, UploadedFile, SequenceFile]]
 
 
-def receive(files: Files, *, team: Team, user: User, said: Mapping[str, Any]) -> Sequence:
+def receive(files: Sent, *, team: Team, user: User, said: Mapping[str, Any]) -> Sequence:
     """
     Keep what was sent, by its role, and queue its reading.
 
@@ -50,7 +51,7 @@ def receive(files: Files, *, team: Team, user: User, said: Mapping[str, Any]) ->
     return sequence
 
 
-def correct(sequence: Sequence, files: Files, *, user: User, said: Mapping[str, Any]) -> Sequence:
+def correct(sequence: Sequence, files: Sent, *, user: User, said: Mapping[str, Any]) -> Sequence:
     """
     Make a sequence's frames anew from the files that are here, and more, as is now said of it.
 
@@ -76,22 +77,21 @@ def correct(sequence: Sequence, files: Files, *, user: User, said: Mapping[str, 
     return sequence
 
 
-def _keep_files(files: Files) -> list[SourceFile]:
+def _keep_files(files: Sent) -> list[SourceFile]:
     """Store the bytes under their SHA-256; rows for them, not saved."""
     kept = []
-    for role, of_role in files.items():
-        for number, file in enumerate(of_role):
-            digest = hashlib.sha256()
-            for chunk in file.chunks():
-                digest.update(chunk)
-            sha256 = digest.hexdigest()
-            key = archive.raw_key(sha256)
-            if not storage.exists(key):
-                with storage.writing(key) as path, path.open("wb") as out:
-                    for chunk in file.chunks():
-                        out.write(chunk)
-            name = (file.name or "unnamed").replace("\\", "/").rpartition("/")[2][:255]
-            kept.append(SourceFile(role=role, number=number, name=name, size=file.size or 0, sha256=sha256))
+    for role, file, source in files:
+        key = archive.raw_key(source.sha256)
+        if not storage.exists(key):
+            with storage.writing(key) as path, path.open("wb") as out:
+                for chunk in file.chunks():
+                    out.write(chunk)
+        kept.append(
+            SourceFile(
+                role=role, name=source.name[:255], size=file.size or 0, sha256=source.sha256, n_frames=source.n_frames,
+                exposure_s=source.exposure_s,
+            )
+        )  # fmt: skip
     return kept
 
 

@@ -18,7 +18,7 @@ def shift_figure(sequence: Sequence) -> dict[str, Any] | None:
     for column, (name, dash, symbol) in enumerate((("rows", "solid", "circle"), ("columns", "dot", "x"))):
         figure.add_trace(
             go.Scatter(
-                x=times, y=[shift[column] for shift in sequence.shifts], name=name, mode="lines+markers",
+                x=times, y=[shift and shift[column] for shift in sequence.shifts], name=name, mode="lines+markers",
                 line={"dash": dash, "width": 1.5}, marker={"symbol": symbol, "size": 5},
                 hovertemplate="%{y:.2f} px<extra>%{fullData.name}</extra>",
             )

@@ -2,6 +2,7 @@
 
 import math
 import re
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,13 +13,20 @@ from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
+from poreweb.acquire import space
+from poreweb.http import whole_number
 from poreweb.observations.forms import ManyFilesField, ManyFilesInput
 from poreweb.observations.models import Patch
 from poreweb.observations.unpack import FITS_SUFFIXES
 from poreweb.people.models import Team
-from poreweb.sequences.models import Sequence
+from poreweb.sequences import developing, reading
+from poreweb.sequences.actions import MAX_FRAMES
+from poreweb.sequences.models import Sequence, SourceFile
+from processing.coalign import MIN_SIDE
 from processing.enhance.optics import MM_PER_ARCSEC
+from processing.errors import FitsError, FrameError, ParameterError
 from processing.heliographic import MOST_DEGREES
+from processing.sequence_files import SequenceFile, in_name_order, times_of
 from processing.timekeys import EPOCH, t_rec_s_of, tai_of, utc_of
 
 # A pore is 1 to 6 Mm across: on the largest pixel it is one pixel, on the smallest it is a thousand across.
@@ -26,7 +34,12 @@ SIDE_MM = (0.005, 5.0)
 LONGEST_CADENCE_S = 7 * 86_400
 # Since then TAI and UTC differ by whole seconds
 EARLIEST = datetime(1972, 1, 1)
+DEGREES = {"min_value": 0.1, "max_value": MOST_DEGREES}
 LIMB_ARCSEC = 1000  # the solar radius is at most 976 arcsec
+ROLES = {"images": SourceFile.Role.IMAGE, "darks": SourceFile.Role.DARK, "flats": SourceFile.Role.FLAT}
+SAID = (
+    "name", "instrument", "coordinates", "scale_unit", "time_scale", "cadence_s", "coalign", "scale_darks", "run_after",
+)  # fmt: skip
 _LIKE_A_HARP = re.compile(r"\s*(hmi|s?harp)\b", re.IGNORECASE)
 
 
@@ -61,7 +74,7 @@ class SequenceForm(forms.Form):
         label="Images", required=False,
         help_text="FITS: a cube (time, y, x), several cubes, or a file a frame; continuum intensity in any unit.",
     )  # fmt: skip
-    darks = FilesField(required=False, help_text="Cubes or single frames; their exposure times come from their headers.")
+    darks = FilesField(required=False, help_text="Cubes or single frames; exposure times come from their headers.")
     flats = FilesField(required=False, help_text="Cubes or single frames.")
     scale_darks = forms.BooleanField(
         label="Scale a dark by exposure time where there is none of the same", required=False,
@@ -77,16 +90,16 @@ class SequenceForm(forms.Form):
     )  # fmt: skip
     pixel_scale = forms.FloatField(label="Side of a pixel", required=False, min_value=0)
     scale_unit = forms.ChoiceField(label="in", choices=Sequence.Unit.choices)
-    tx_arcsec = forms.FloatField(label="Tx of the image’s centre, arcsec", required=False, help_text="West is positive.")
-    ty_arcsec = forms.FloatField(label="Ty of the image’s centre, arcsec", required=False, help_text="North is positive.")
+    tx_arcsec = forms.FloatField(label="Tx of its middle, arcsec", required=False, help_text="West is positive.")
+    ty_arcsec = forms.FloatField(label="Ty of its middle, arcsec", required=False, help_text="North is positive.")
     rotation_deg = forms.FloatField(
         label="Rotation, degrees", required=False, min_value=-360, max_value=360,
         help_text="Position angle of the image’s upward direction, from solar north towards east; empty: 0.",
     )  # fmt: skip
     part_tx = forms.FloatField(label="Tx of the patch’s middle, arcsec", required=False)
     part_ty = forms.FloatField(label="Ty of the patch’s middle, arcsec", required=False)
-    width_deg = forms.FloatField(label="Width on the Sun, degrees", required=False, min_value=0, max_value=MOST_DEGREES)
-    height_deg = forms.FloatField(label="Height on the Sun, degrees", required=False, min_value=0, max_value=MOST_DEGREES)
+    width_deg = forms.FloatField(label="Its width on the Sun, degrees", required=False, **DEGREES)
+    height_deg = forms.FloatField(label="Its height on the Sun, degrees", required=False, **DEGREES)
     first = forms.DateTimeField(
         label="Time of the first frame", required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
@@ -104,6 +117,7 @@ class SequenceForm(forms.Form):
     def __init__(self, *args: Any, user: User, sequence: Sequence | None = None, **kwargs: Any) -> None:
         """``sequence`` is one that is corrected: it has files already, and keeps its team."""
         self.sequence = sequence
+        self.sent: list[tuple[str, UploadedFile, SequenceFile]] = []
         if sequence is not None:
             kwargs.setdefault("initial", _said_of(sequence))
         super().__init__(*args, **kwargs)
@@ -111,6 +125,11 @@ class SequenceForm(forms.Form):
         if sequence is not None:
             teams = teams.filter(pk=sequence.team_id)
         self.fields["team"].queryset = teams  # type: ignore[attr-defined]
+
+    @property
+    def is_check(self) -> bool:
+        """Whether the page only asks if all but the files is well."""
+        return "check" in self.data
 
     # -- One field at a time ---------------------------------------------------------------------------
 
@@ -156,11 +175,9 @@ class SequenceForm(forms.Form):
         given = super().clean() or self.cleaned_data
         self._check_name(given)
         self._check_place(given)
-        self._check_size(given)
-        if given.get("first") and not given.get("cadence_s") and "cadence_s" not in self.errors:
-            self.add_error("cadence_s", "Give this too: the time of the first frame does not tell that of the others.")
-        if given.get("cadence_s") and not given.get("first") and "first" not in self.errors:
-            self.add_error("first", "Give this too, or leave both empty where the headers tell the times.")
+        self._check_room(given)
+        if not self.is_check:
+            self._check_files(given)
         return given
 
     def _check_name(self, given: dict[str, Any]) -> None:
@@ -214,11 +231,83 @@ class SequenceForm(forms.Form):
                 f" {1000 * smallest:g} to {1000 * largest:g} km.",
             )
 
-    def _check_size(self, given: dict[str, Any]) -> None:
-        size = sum(file.size or 0 for role in ("images", "darks", "flats") for file in given.get(role) or ())
+    def _check_room(self, given: dict[str, Any]) -> None:
+        """Before anything is kept; of a mere check the page tells how large the files are."""
+        size = sum(file.size or 0 for role in ROLES for file in given.get(role) or ())
+        size += sum(whole_number(self.data.get(f"{role}_bytes", "")) or 0 for role in ROLES) if self.is_check else 0
+        team = given.get("team")
         if size > settings.MAX_UPLOAD_BYTES:
             allowed = filesizeformat(settings.MAX_UPLOAD_BYTES)
             self.add_error("images", f"These files are {filesizeformat(size)}; one upload may have {allowed}.")
+        elif team is not None:
+            try:
+                space.must_have_room(team, size)
+            except space.NoRoomError as problem:
+                self.add_error("images", sentence(problem))
+
+    # -- What is in the files ----------------------------------------------------------------------------
+
+    def _check_files(self, given: dict[str, Any]) -> None:
+        """Look into each, and at all of them together; what is wrong is said next to the field that can mend it."""
+        with ExitStack() as stack:
+            sources: dict[str, list[SequenceFile]] = {role: [] for role in SourceFile.Role.values}
+            if self.sequence is not None:
+                held = stack.enter_context(reading.opened(self.sequence))
+                sources = {role: list(of_role) for role, of_role in held.items()}
+            for field, role in ROLES.items():
+                for file in given.get(field) or ():
+                    try:
+                        source = reading.open_upload(file)
+                    except FitsError as problem:
+                        self.add_error(field, sentence(problem))
+                        continue
+                    self.sent.append((role, file, source))
+                    sources[role].append(source)
+            if not self.errors:
+                self._check_images(given, sources[SourceFile.Role.IMAGE])
+            if not self.errors:
+                self._check_calibration(given, sources)
+
+    def _check_images(self, given: dict[str, Any], images: list[SequenceFile]) -> None:
+        if not images:
+            self.add_error("images", "Choose the FITS files of the images.")
+            return
+        n_frames = reading.n_frames(images)
+        if n_frames > MAX_FRAMES:
+            self.add_error("images", f"These are {n_frames:,} frames; a sequence may have {MAX_FRAMES:,}.")
+            return
+        if given["coordinates"] == Sequence.Coordinates.HEADERS:
+            for source in images:
+                if not source.helioprojective:
+                    axes = source.cards.get("CTYPE1") or "not told"
+                    self.add_error("coordinates", f"{source.name} is no helioprojective map: CTYPE1 is {axes}.")
+                    return
+        if given["coalign"] and min(images[0].shape) < MIN_SIDE:
+            self.add_error("coalign", f"Images need at least {MIN_SIDE} × {MIN_SIDE} pixels to be compared.")
+        self._check_times(given, images)
+
+    def _check_calibration(self, given: dict[str, Any], sources: dict[str, list[SequenceFile]]) -> None:
+        for field, must_fit in (
+            ("flats", lambda: developing.flats_must_fit(sources)),
+            ("darks", lambda: developing.darks_must_fit(sources, scale_darks=given["scale_darks"])),
+        ):
+            try:
+                must_fit()
+            except FrameError as problem:
+                self.add_error(field, sentence(problem))
+
+    def _check_times(self, given: dict[str, Any], images: list[SequenceFile]) -> None:
+        first, cadence_s = given["first"], given["cadence_s"]
+        try:
+            times_of(in_name_order(images), first=first, cadence_s=cadence_s, scale=given["time_scale"])
+        except (FrameError, ParameterError) as problem:
+            is_untold = any(source.time_s is None for source in images)
+            mends = "first" if is_untold and first is None else "cadence_s" if cadence_s is None else "images"
+            self.add_error(mends, sentence(problem))
+            if mends == "first" and cadence_s is None:
+                self.add_error("cadence_s", "Give this too.")
+
+    # -- What comes out of it ----------------------------------------------------------------------------
 
     @property
     def said(self) -> dict[str, Any]:
@@ -240,7 +329,11 @@ class SequenceForm(forms.Form):
         }
 
 
-SAID = ("name", "instrument", "coordinates", "scale_unit", "time_scale", "cadence_s", "coalign", "scale_darks", "run_after")
+def sentence(problem: Exception) -> str:
+    """What an expected error says, as a sentence by itself; a file's name stays as it is."""
+    text = str(problem).rstrip(".")
+    begins_with_word = text.split(maxsplit=1)[0].isalpha()
+    return f"{text[:1].upper()}{text[1:]}." if begins_with_word else f"{text}."
 
 
 def _t_rec_s(moment: datetime | None, time_scale: str) -> int | None:

@@ -90,7 +90,10 @@ def keep(
     fits.PrimaryHDU(image.astype(np.float32), header).writeto(whole)
     storage.write_bytes(_key(sequence.pk, key), whole.getvalue())
     finite = image[np.isfinite(image)]
-    low, high = (float(f"{limit:.4g}") for limit in np.percentile(finite, LIMITS)) if finite.size else (0.0, 0.0)
+    if image.dtype == bool or not finite.size:
+        low, high = 0.0, 1.0
+    else:
+        low, high = (float(f"{limit:.4g}") for limit in np.percentile(finite, LIMITS))
     ny, nx = image.shape
     return asdict(
         Described(key, group, name, unit, low, high, ny, nx, n_frames, n_missing=int(image.size - finite.size))

@@ -10,6 +10,7 @@ from poreweb.sequences.models import Sequence, SourceFile
 from processing.timekeys import format_t_rec, utcs_of
 
 SHOWN = 100
+NO_SHIFT = (None, None, None, True)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def held_files(sequence: Sequence) -> dict[str, str]:
 
 def frames(sequence: Sequence) -> list[FrameRow]:
     """All its frames, once their times are known."""
-    shifts = sequence.shifts or [(None, None, None, True)] * len(sequence.times)
+    shifts = [shift or NO_SHIFT for shift in sequence.shifts or [None] * len(sequence.times)]
     return [
         FrameRow(number, format_t_rec(t_rec_s), utc, *shift)
         for number, (t_rec_s, utc, shift) in enumerate(
@@ -66,7 +67,9 @@ def said(sequence: Sequence) -> list[tuple[str, str]]:
     facts = [("Instrument", sequence.instrument or "not told"), ("Coordinates", sequence.get_coordinates_display())]
     if sequence.pixel_scale is not None and sequence.side_mm is not None:
         scale = f"{sequence.pixel_scale:g} {sequence.get_scale_unit_display()}"
-        facts.append(("Pixel", f"{scale}; {1000 * sequence.side_mm:.4g} km at disk centre, from 1 au (assumed)"))
+        is_angle = sequence.scale_unit == Sequence.Unit.ARCSEC
+        km = f"; {1000 * sequence.side_mm:.4g} km at disk centre, from 1 au (assumed)" if is_angle else ""
+        facts.append(("Pixel", scale + km))
     if sequence.tx_arcsec is not None:
         whose = "Pointing" if sequence.coordinates == Sequence.Coordinates.POINTING else "Middle of the patch"
         facts.append((whose, f"Tx {sequence.tx_arcsec:g}, Ty {sequence.ty_arcsec:g} arcsec in the first frame"))
@@ -81,9 +84,12 @@ def said(sequence: Sequence) -> list[tuple[str, str]]:
 
 
 def _times(sequence: Sequence) -> str:
-    given = f"from {sequence.first} on, given in {sequence.get_time_scale_display()}, every {sequence.cadence_s:g} s" if (
-        sequence.first_s is not None and sequence.cadence_s
-    ) else ""
+    given = ""
+    if sequence.first_s is not None:
+        given = f"from {sequence.first} on (given in {sequence.get_time_scale_display()})"
+        given += f", every {sequence.cadence_s:g} s" if sequence.cadence_s else ""
     if sequence.times_from_headers is None:
         return given or "by the headers"
-    return "by the headers" if sequence.times_from_headers else given
+    if not sequence.times_from_headers:
+        return given
+    return "by the headers" + (f", a cube’s frames every {sequence.cadence_s:g} s" if sequence.cadence_s else "")

@@ -71,8 +71,8 @@ def _form_page(request: Request, sequence: Sequence | None = None, *, can_write:
 
 def _made(request: Request, form: SequenceForm, sequence: Sequence | None) -> Sequence:
     if sequence is not None:
-        return actions.correct(sequence, form.files_by_role, user=request.user, said=form.said)
-    return actions.receive(form.files_by_role, team=form.cleaned_data["team"], user=request.user, said=form.said)
+        return actions.correct(sequence, form.sent, user=request.user, said=form.said)
+    return actions.receive(form.sent, team=form.cleaned_data["team"], user=request.user, said=form.said)
 
 
 @require_GET

@@ -77,7 +77,7 @@ def perform(model: type[AnyTask], pk: int, work: Callable[[AnyTask], None], atte
     rows = model._default_manager.filter(pk=pk, state__in=Task.OPEN)
     if attempt is not None:
         rows = rows.filter(attempts=attempt, state=Task.State.WAITING)
-    if not rows.update(state=Task.State.RUNNING, started_at=timezone.now()):
+    if not rows.update(state=Task.State.RUNNING, started_at=timezone.now(), not_before=None):
         return
     task = model._default_manager.get(pk=pk)
     try:

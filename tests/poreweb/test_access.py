@@ -11,12 +11,14 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
+from poreweb.acquire.models import Acquisition, Watch
 from poreweb.discussion.models import Comment
 from poreweb.people import actions as people
 from poreweb.people.models import Membership
 from poreweb.releases.actions import freeze_release, want_publication
 from poreweb.tracks.accuracy import keep_truth
 from tests.poreweb.addresses import API, OPEN, OWN, PAGES, ROLES, VIEWER, Way
+from tests.poreweb.sequencing import make_sequence
 
 SIGN_IN = {"/accounts/login/", "/staff/login/"}
 FORM = {
@@ -66,6 +68,9 @@ def keys(run, event, frame, lena, team, simulated, queues):
         "comment": comment.pk,
         "release": release.number,
         "invitation": invitation.pk,
+        "acquisition": Acquisition.objects.create(team=team, harpnum=377).pk,
+        "sequence": make_sequence(team).pk,
+        "watch": Watch.objects.create(team=team, kind=Watch.Kind.HARP, harpnum=377).pk,
         "one": 1,
         "member": Membership.objects.get(team=team, user__username="bob").pk,
     }

@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from poreweb.acquire.models import Acquisition, Watch
 from poreweb.api.schema import described
 from poreweb.consensus.actions import set_gold
 from poreweb.people.models import Invitation
@@ -66,6 +67,8 @@ def keys(run, event, alice, bob, lena, queues, start, no_files) -> dict[str, lis
         "patch": [run.patch_id], "frame_id": [run.patch.frames.first().pk], "run": [run.pk, rerun.pk], "event": events,
         "team": [1], "member": [bob.memberships.get().pk], "invitation": [invitation.pk], "thread": [thread.pk],
         "comment": [thread.pk, mine.pk], "export": list(run.exports.values_list("pk", flat=True)),
+        "acquisition": [Acquisition.objects.create(team_id=1, harpnum=377).pk],
+        "watch": [Watch.objects.create(team_id=1, kind=Watch.Kind.HARP, harpnum=377).pk],
     }  # fmt: skip
     return {
         **{f"{name.removesuffix('_id')}_id": values for name, values in one.items()},

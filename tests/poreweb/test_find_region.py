@@ -41,6 +41,21 @@ def test_what_a_number_may_mean(known, text, expected):
     assert noaa.find(text) == (expected, [])
 
 
+def test_both_ways_there_may_be_several(known):
+    assert noaa.harps_of(11073) == (45, 46)
+    assert noaa.noaas_of(45) == (11073, 11077)
+    assert noaa.harps_of(1107) == noaa.noaas_of(4) == ()  # whole numbers
+
+
+@needs_real_data
+def test_the_real_list_is_kept_whole(team):
+    stored, problems = noaa.import_text((REAL_DATA / "HARP_TO_NOAA.txt").read_text(), "JSOC")
+    assert (stored.n_pairs, stored.n_came, problems) == (1706, 1706, [])
+    assert noaa.harps_of(11158) == (377,)
+    assert noaa.harps_of(11253) == tuple(sorted(noaa.harps_of(11253)))
+    assert len(noaa.harps_of(11253)) == 3
+
+
 @needs_real_data
 def test_the_real_list_finds_whole_numbers(team):
     noaa.import_text((REAL_DATA / "HARP_TO_NOAA.txt").read_text(), "JSOC")

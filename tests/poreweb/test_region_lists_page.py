@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
@@ -203,7 +204,9 @@ def test_previews_are_started_for_what_is_ticked(as_alice, known, team, alice, q
     assert list(found) == [(377, 11158, *DAY, None), (45, 11073, None, None, None), (46, 11073, None, None, None)]
     assert {(preview.team, preview.user) for preview in Acquisition.objects.all()} == {(team, alice)}
     assert len(queues.commit().jobs) == 3
-    assert "JSOC is asked what it has of 3 regions." in as_alice.get(response.url).text
+    assert [str(message) for message in get_messages(response.wsgi_request)] == [
+        "JSOC is asked what it has of 3 regions."
+    ]
 
 
 def test_a_list_that_has_changed_since_is_chosen_from_again(as_alice, known, team):
@@ -253,6 +256,12 @@ def test_a_form_that_was_tampered_with_is_answered(as_alice, known, team):
         assert response.status_code == 200
         assert 'class="notice problem"' in response.text
     assert not Acquisition.objects.exists()
+
+
+def test_the_example_of_the_page_can_be_read(as_alice, known):
+    example = re.search(r"<pre[^>]*>(.*?)</pre>", as_alice.get(URL).text, re.DOTALL)[1]
+    lines, problems = parse_region_list(example)
+    assert (len(lines), problems) == (5, [])
 
 
 def test_reading_is_by_post_and_previews_too(as_alice):

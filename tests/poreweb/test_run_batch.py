@@ -168,6 +168,7 @@ def test_the_tracker_is_told_what_was_chosen(start, monkeypatch):
     monkeypatch.setattr(jobs, "weigh_events", lambda lineage, nodes, linked: [SURE] * len(lineage.events))
     start(work=True, max_gap=2, reach_mm=0.8, link_bias=-1.5, opposite_polarity="free")
     del told["pixel_side_mm"]
+    assert told.pop("cadence_s") == 720
     assert told == {"max_gap": 2, "reach_mm": 0.8, "link_bias": -1.5, "opposite_polarity": "free"}
 
 

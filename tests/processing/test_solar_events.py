@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sunpy.coordinates import sun
 
 from processing import solar_events
+from processing.figures import SOLAR_LINES, SOLAR_SYMBOLS, LightCurve, SolarMark, light_curves
 from processing.geometry import CeaGeometry
 from processing.locator import disk_place
 from processing.solar_events import (
@@ -86,7 +88,10 @@ def test_a_place_that_nobody_gave_is_not_disk_centre():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"kb_archivid": ""}, {"event_starttime": ""}, {"event_starttime": "soon"}, {"event_type": "CE"}, {"event_type": None}],
+    [
+        {"kb_archivid": ""}, {"event_starttime": ""}, {"event_starttime": "soon"}, {"event_type": "CE"},
+        {"event_type": None},
+    ],
     ids=["no key", "no time", "no such time", "another kind", "no kind"],
 )  # fmt: skip
 def test_what_cannot_be_placed_in_time_or_named_is_left_out(changes):
@@ -151,7 +156,7 @@ def test_what_is_one_flare(other, n_kept):
 
 
 def test_a_row_of_flares_does_not_become_one():
-    """Each meets the next within ten minutes; the classed ones are kept apart, and the others join the first that fits."""
+    """Each meets the next within ten minutes; the classed ones are kept apart, the others join the first that fits."""
     events = [flare(8 * n, 8 * n + 4, 8 * n + 9, finder="SWPC", goes_class="C1.0") for n in range(5)]
     events += [flare(8 * n + 1, 8 * n + 5, 8 * n + 9) for n in range(5)]
     kept = one_per_flare(events)
@@ -242,7 +247,7 @@ def test_the_rotation_is_that_of_sunpy():
     for at in ("2011-02-15T02:00:00", "2013-06-20T12:00:00", "2017-09-01T22:00:00"):
         begin = datetime.fromisoformat(at)
         turned = sun.L0(begin).deg - sun.L0(begin + timedelta(hours=12)).deg
-        assert solar_events.SYNODIC_DEG_PER_DAY / 2 == pytest.approx(turned % 360, abs=0.05)
+        assert turned % 360 == pytest.approx(solar_events.SYNODIC_DEG_PER_DAY / 2, abs=0.05)
 
 
 @needs_real_data
@@ -266,6 +271,43 @@ def test_the_pieces_cover_the_time_and_no_more(hours):
     pieces = pieces_of(DAY, last)
     assert pieces[0][0] == DAY - solar_events.PAD
     assert pieces[-1][1] == last + solar_events.PAD
-    assert all(before[1] == after[0] for before, after in zip(pieces, pieces[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(pieces))
     assert all(timedelta() < end - begin <= solar_events.PIECE for begin, end in pieces)
     assert len(pieces) == int(np.ceil((hours + 24) / 48))
+
+
+# -- On the timeline --------------------------------------------------------------------------------
+
+CURVE = LightCurve([DAY], [1.0], [1], [1e20], [-1e20])
+
+
+@pytest.mark.parametrize(
+    ("kind", "goes_class", "line", "above"),
+    [("flare", "M1.0", "M", 0), ("flare", "X2.2", "X", 0.34), ("flare", "C9.9", "C", 0.996),
+     ("flare", "B4.0", "flare", 0.6), ("flare", "", "flare", 0), ("emerging flux", "", "emerging", 0),
+     ("sunspot", "", "sunspot", 0)],
+)  # fmt: skip
+def test_a_flare_stands_at_its_class_and_the_others_below(kind, goes_class, line, above):
+    mark = SolarMark(DAY, kind, goes_class, "words")
+    figure = light_curves(CURVE, solar=[mark])
+    (trace,) = figure.select_traces({"name": kind})
+    (height,) = (at for at, words in SOLAR_LINES.items() if words == line)
+    assert list(trace.y) == [pytest.approx(height + above, abs=0.01)]
+    assert (list(trace.x), list(trace.text), trace.customdata) == ([DAY], ["words"], None)
+    assert figure.layout.yaxis.ticktext == tuple(SOLAR_LINES.values())
+
+
+def test_the_larger_flare_has_the_larger_mark():
+    marks = [SolarMark(DAY, "flare", goes_class, "") for goes_class in ("", "C1.0", "M1.0", "X1.0")]
+    (trace,) = light_curves(CURVE, solar=marks).select_traces({"name": "flare"})
+    assert list(trace.marker.size) == sorted(set(trace.marker.size))
+
+
+def test_solar_events_have_a_row_of_their_own_above_the_others():
+    with_row, without = light_curves(CURVE, solar=[SolarMark(DAY, "flare", "X20", "")]), light_curves(CURVE)
+    titles = [axis.title.text for axis in without.select_yaxes()]
+    assert [axis.title.text for axis in with_row.select_yaxes()] == ["Sun", *titles]
+    assert with_row.layout.yaxis.range[1] > 6  # X20 is on the figure
+    assert len({axis.matches for axis in with_row.select_xaxes()} - {None}) == 1
+    assert len(set(SOLAR_SYMBOLS.values())) == len(SOLAR_SYMBOLS)
+    assert not list(without.select_traces({"name": "flare"}))

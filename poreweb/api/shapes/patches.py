@@ -11,6 +11,9 @@ from poreweb.observations.models import Frame, Patch
 class PatchShape(Row):
     """A HARP as one team holds it, or a sequence of frames that is none: it has a name, and no harpnum."""
 
+    is_provisional = serializers.BooleanField(
+        help_text="Whether its data are near-real-time ones, whose HARP numbers are others."
+    )
     n_frames = serializers.IntegerField()
     first_t_rec = Text(allow_null=True, help_text="T_REC of its first frame, TAI; null without any frame.")
     last_t_rec = Text(allow_null=True, help_text="T_REC of its last frame, TAI; null without any frame.")
@@ -20,8 +23,8 @@ class PatchShape(Row):
     class Meta:
         model = Patch
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "team", "series", "harpnum", "name", "cadence_s", "noaa_ars", "created_at", "n_frames",
-            "first_t_rec", "last_t_rec", "newest_run", "newest_done_run",
+            "id", "team", "series", "is_provisional", "harpnum", "name", "cadence_s", "noaa_ars", "created_at",
+            "n_frames", "first_t_rec", "last_t_rec", "newest_run", "newest_done_run",
         )  # fmt: skip
 
 

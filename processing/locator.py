@@ -2,8 +2,9 @@
 Where a patch lies on the disk as the observer sees it: outline, middle, graticule, in closed form.
 
 Positions on the disk are (x, y) with x west and y north, in units of the disk's apparent
-radius: the limb is at 1, within the 5e-6 by which Tx and Ty differ from a plane's. Longitudes are Stonyhurst ones as counted from the central meridian
-of the observer, which in the headers of SDO is that of the Earth within 0.1 degrees.
+radius: the limb is at 1, within the 5e-6 by which Tx and Ty differ from a plane's.
+Longitudes are Stonyhurst ones as counted from the central meridian of the observer, which in
+the headers of SDO is that of the Earth within 0.1 degrees.
 """
 
 from dataclasses import dataclass

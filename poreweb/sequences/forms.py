@@ -34,7 +34,7 @@ SIDE_MM = (0.005, 5.0)
 LONGEST_CADENCE_S = 7 * 86_400
 # Since then TAI and UTC differ by whole seconds
 EARLIEST = datetime(1972, 1, 1)
-DEGREES = {"min_value": 0.1, "max_value": MOST_DEGREES}
+LEAST_DEGREES = 0.1
 LIMB_ARCSEC = 1000  # the solar radius is at most 976 arcsec
 ROLES = {"images": SourceFile.Role.IMAGE, "darks": SourceFile.Role.DARK, "flats": SourceFile.Role.FLAT}
 SAID = (
@@ -89,7 +89,7 @@ class SequenceForm(forms.Form):
         ),
     )  # fmt: skip
     pixel_scale = forms.FloatField(label="Side of a pixel", required=False, min_value=0)
-    scale_unit = forms.ChoiceField(label="in", choices=Sequence.Unit.choices)
+    scale_unit = forms.ChoiceField(label="Unit", choices=Sequence.Unit.choices)
     tx_arcsec = forms.FloatField(label="Tx of its middle, arcsec", required=False, help_text="West is positive.")
     ty_arcsec = forms.FloatField(label="Ty of its middle, arcsec", required=False, help_text="North is positive.")
     rotation_deg = forms.FloatField(
@@ -98,13 +98,17 @@ class SequenceForm(forms.Form):
     )  # fmt: skip
     part_tx = forms.FloatField(label="Tx of the patch’s middle, arcsec", required=False)
     part_ty = forms.FloatField(label="Ty of the patch’s middle, arcsec", required=False)
-    width_deg = forms.FloatField(label="Its width on the Sun, degrees", required=False, **DEGREES)
-    height_deg = forms.FloatField(label="Its height on the Sun, degrees", required=False, **DEGREES)
+    width_deg = forms.FloatField(
+        label="Its width on the Sun, degrees", required=False, min_value=LEAST_DEGREES, max_value=MOST_DEGREES
+    )
+    height_deg = forms.FloatField(
+        label="Its height on the Sun, degrees", required=False, min_value=LEAST_DEGREES, max_value=MOST_DEGREES
+    )
     first = forms.DateTimeField(
         label="Time of the first frame", required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
     )  # fmt: skip
-    time_scale = forms.ChoiceField(label="in", choices=Sequence.TimeScale.choices)
+    time_scale = forms.ChoiceField(label="Time scale", choices=Sequence.TimeScale.choices)
     cadence_s = forms.FloatField(
         label="Seconds between two frames", required=False, max_value=LONGEST_CADENCE_S,
     )  # fmt: skip
@@ -187,7 +191,7 @@ class SequenceForm(forms.Form):
         others = Sequence.objects.filter(team=team, name=name)
         patches = Patch.objects.filter(team=team, harpnum=None, name=name)
         if self.sequence is not None:
-            others, patches = others.exclude(pk=self.sequence.pk), patches.exclude(pk=self.sequence.patch_id)
+            others, patches = others.exclude(pk=self.sequence.pk), patches.exclude(sequences=self.sequence)
         if others.exists() or patches.exists():
             self.add_error("name", f"{team} has a sequence of that name; choose another name.")
 

@@ -160,14 +160,15 @@ def _write_frames(work: Work) -> None:
             continue
         n_done = len(held) + len(left_out)
         work.say(f"Making frame {index + 1} of {len(timed)}.", n_done=n_done, report=left_out)
-        if time.monotonic() > work.until:
-            raise PutOffError(0)
         try:
             _write_frame(work, patch, index, counts)
-            held.add(frame.t_s)
         except OF_IMAGES as problem:
             which = f"Frame {index + 1} ({format_t_rec(frame.t_s)})"
             left_out.append({"kind": "left out", "text": f"{which} was left out: {str(problem).rstrip('.')}."})
+            continue
+        held.add(frame.t_s)
+        if time.monotonic() > work.until and len(held) + len(left_out) < len(timed):
+            raise PutOffError(0)  # after a frame that was kept, so that each turn brings it on
     if not held:
         raise FrameError(f"no frame could be made. {left_out[0]['text'].rstrip('.')}")
     said = f"{len(held)} frames are in, {len(left_out)} left out." if left_out else f"{len(held)} frames are in."

@@ -63,9 +63,8 @@ def _form_page(request: Request, sequence: Sequence | None = None, *, can_write:
             return redirect(_made(request, form, sequence))
         except ParameterError as problem:
             form.add_error("name", f"{problem}.")
-    context = {"form": form, "sequence": sequence, "can_write": can_write}
-    if sequence is not None:
-        context |= queries.held_files(sequence)
+    held = queries.held_files(sequence) if sequence is not None else {}
+    context = {"form": form, "sequence": sequence, "can_write": can_write, **held}
     return render(request, "sequences/new.html", context)
 
 

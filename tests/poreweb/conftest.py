@@ -86,6 +86,7 @@ def short_batches(settings: LazySettings) -> None:
 def no_other_servers(settings: LazySettings) -> None:
     """So that no test ever asks JSOC or HEK: a port that nobody listens at."""
     settings.JSOC_URL, settings.HEK_URL = "http://127.0.0.1:9/", "http://127.0.0.1:9/her?"
+    settings.NOAA_LIST_URL = "http://127.0.0.1:9/list.txt"
 
 
 @pytest.fixture(autouse=True)

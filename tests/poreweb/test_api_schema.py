@@ -28,7 +28,9 @@ from schemathesis.specs.openapi.checks import (
 from poreweb.acquire.models import Acquisition, Watch
 from poreweb.api.schema import described
 from poreweb.consensus.actions import set_gold
-from poreweb.people.models import Invitation
+from poreweb.context.models import SolarEvent
+from poreweb.observations.models import Patch
+from poreweb.people.models import Invitation, Team
 from poreweb.releases.actions import freeze_release
 from poreweb.review.actions import give_verdict, settle
 from poreweb.review.judgement import Judgement
@@ -67,7 +69,7 @@ def keys(run, event, alice, bob, lena, queues, start, no_files) -> dict[str, lis
         "patch": [run.patch_id], "frame_id": [run.patch.frames.first().pk], "run": [run.pk, rerun.pk], "event": events,
         "team": [1], "member": [bob.memberships.get().pk], "invitation": [invitation.pk], "thread": [thread.pk],
         "comment": [thread.pk, mine.pk], "export": list(run.exports.values_list("pk", flat=True)),
-        "acquisition": [Acquisition.objects.create(team_id=1, harpnum=377).pk],
+        "acquisition": [Acquisition.objects.create(team_id=1, harpnum=377).pk, previewed(run.patch)],
         "watch": [Watch.objects.create(team_id=1, kind=Watch.Kind.HARP, harpnum=377).pk],
     }  # fmt: skip
     return {
@@ -82,6 +84,27 @@ def keys(run, event, alice, bob, lena, queues, start, no_files) -> dict[str, lis
         "who": ["me", "nobody", "alice"],
         "by": ["alice"],
     }
+
+
+def previewed(patch: Patch) -> int:
+    """Key of an acquisition of which all is told, and which may be ordered."""
+    Team.objects.update(jsoc_email="observer@example.org")
+    t_rec = "2011.02.15_00:00:00_TAI"
+    preview = {
+        "n_records": 2, "n_held": 1, "first": t_rec, "last": t_rec, "n_missing": 1, "gaps": [[t_rec, t_rec, 1]],
+        "absent": {"Bp": 1}, "n_online": 2, "kept_until": "", "noaa_ars": "11158", "shape": [24, 32],
+        "n_bad_quality": 0, "mu": [[t_rec, 0.5, 0.4, 0.6]],
+    }  # fmt: skip
+    made = Acquisition.objects.create(
+        team=patch.team, harpnum=377, patch=patch, state=Acquisition.State.DONE, preview=preview, first_s=0, last_s=720
+    )
+    made.records.create(t_rec_s=0, is_held=True)
+    made.records.create(t_rec_s=720, problem="gone", absent=["Bp"])
+    made.exports.create(number=1, method="url", email="observer@example.org", record_set="…")
+    made.log.create(text="…")
+    moment = timezone.now()
+    SolarEvent.objects.create(patch=patch, hek_key="x", kind="FL", start=moment, end=moment, finder="SWPC")
+    return made.pk
 
 
 @pytest.fixture

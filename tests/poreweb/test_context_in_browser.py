@@ -63,7 +63,7 @@ def places(run, as_alice) -> dict[str, Any]:
 
 def shown(page: Page, t_rec: str, place: dict[str, Any]) -> None:
     """Wait until the disk shows a frame."""
-    page.wait_for_function("t => document.querySelector('[data-t-rec]').textContent === t", arg=t_rec, timeout=10_000)
+    page.wait_for_function("t => document.querySelector('[data-t-rec]').textContent === t", arg=t_rec)
     assert page.locator("[data-words]").text_content() == place["words"]
     assert page.locator("[data-outline]").get_attribute("d") == place["outline"]
     assert page.locator("[data-label]").get_attribute("text-anchor") == place["label"][2]
@@ -91,8 +91,8 @@ def test_pointing_at_a_curve_moves_the_outline_and_a_keyword_is_chosen(run, driv
         page.locator("#keyword-choice").focus()
         page.select_option("#keyword-choice", "MEANGAM")
         page.wait_for_function(f"{title} === 'MEANGAM [deg]'")
-        assert page.url.endswith("?keyword=MEANGAM#sharp-keywords")
-        assert page.evaluate("document.activeElement.id") == "keyword-choice"
+        page.wait_for_url("**/?keyword=MEANGAM#sharp-keywords")
+        page.wait_for_function("document.activeElement.id === 'keyword-choice'")
         colours = page.evaluate("document.querySelector('[data-figure=keyword-figure]').data.map((t) => t.fillcolor)")
         assert re.fullmatch("#[0-9a-f]{6}", colours[0])  # the band has one of the page's
 

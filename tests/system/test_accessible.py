@@ -40,7 +40,8 @@ PAGES = [
     "/runs/1/carry/", "/runs/1/tracks/{track}/", "/runs/1/assignments/", "/events/{event}/",
     "/events/{open}/?frames=6", "/teams/", "/teams/1/", "/teams/1/history/", "/teams/1/agreement/", "/teams/1/gold/",
     "/mentions/", "/uploads/new/", "/accounts/keys/", "/accounts/tokens/", "/accounts/password/",
-    "/invitations/{secret}/", "/api/docs/", "/nothing/",
+    "/invitations/{secret}/", "/api/docs/", "/nothing/", "/acquire/", "/acquire/new/", "/acquire/schedule/", "/find/",
+    "/find/?q=377+AR+11158", "/find/noaa/", "/find/list/",
 ]  # fmt: skip
 GRAVE = ("serious", "critical")
 

@@ -134,7 +134,7 @@ function drawIds(context, stage, { features, outlines, factor, theme, isOn }) {
  *
  * `scene`: show { outlines, ids, tails, links, onion }, labels and labelsBefore (layers or null),
  * features, past (features of the frames before, oldest first), later (Map of id to feature),
- * selected (Set of tracks), hovered (label), cross ({ u, v } or null), sideMm, theme.
+ * selected (Set of tracks), hovered (label), cross ({ u, v } or null), sideMm, isOriented (north is up), theme.
  */
 export function drawOverlays(context, stage, scene) {
   const { show, labels, labelsBefore, features, selected, theme } = scene;
@@ -163,7 +163,7 @@ export function drawOverlays(context, stage, scene) {
   if (show.ids) drawIds(context, stage, known);
   if (scene.cross) drawCross(context, stage, scene.cross, theme);
   if (scene.sideMm) drawScaleBar(context, stage.height, stage.scale / scene.sideMm, theme);
-  drawDirections(context, stage, theme);
+  if (scene.isOriented) drawDirections(context, stage, theme);
 }
 
 function drawCross(context, stage, { u, v }, theme) {

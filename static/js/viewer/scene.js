@@ -24,6 +24,7 @@ export function sceneOf({ store, index, show, labels, selected, found, cross, fa
     past: show.tails ? features(range(Math.max(0, index - TAIL_FRAMES), index)) : [],
     later: new Map(later.map((feature) => [feature.id, feature])),
     hovered: found?.label || null,
+    isOriented: frame.geometry !== null || frame.pixel_mm === null, // a bare SHARP is a map as well
     sideMm: frame.geometry ? pixelSideMm(frame.geometry) : frame.pixel_mm ?? null,
   };
 }

@@ -10,6 +10,7 @@ through the middle half of it alone, and do not tell how well the frames match.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -20,16 +21,16 @@ MIN_SIDE = 64  # pixels; with less, what is compared is a few granules, which re
 # Larger frames are binned to about this side before they are compared: unbinned, a frame of 2048 x 2048 takes 18 s and
 # 3.5 GB, binned by 4 it takes 1 s, and the shift is still good to 0.02 px.
 COMPARED_SIDE = 512
-# Frames that the reference remembers. With 1 errors add up as a random walk; a reference that never changes is soon
-# unlike the Sun. Left over in drawn series of 60 frames whose granulation lives 4 frames (rms, pixels): 0.16 with 1,
-# 0.13 with 2 and 3, 0.16 with 5, 0.21 with 10; with the first frame alone three fifths of them could not be matched.
-MEMORY = 3
+# Part of the best correlation reached with a reference below which the last frame takes its place. Each change adds an
+# error for good, and a reference that never changes is soon unlike the Sun. What is left over in drawn series, ours | the
+# frame before each time | a mean of the last 3 | the first frame alone: see docs or `test_coalign`.
+ALIKE = 0.8
 NEAR_PX = 8  # searched around the displacement of the frame before
 # Correlation from which a match is believed. Granulation 12 minutes later has nothing in common with that before and
 # reaches 0.1 to 0.2 by chance; a frame found far away needs more, as there are more places to be wrong in.
 TRUSTED_NEAR = 0.25
 TRUSTED_FAR = 0.5
-RESTART_AFTER = 3  # frames in a row that match nothing, before the reference is taken for outdated
+RESTART_AFTER = 3  # frames in a row that match nothing, before the reference is given up for the last of them
 SMOOTH_PART = 8  # structure wider than about a fourth of the side is taken for light, not for the Sun
 _REFINE_PX = 2
 
@@ -45,7 +46,7 @@ class Coalignment:
         Rows and columns by which to move each frame's content (`shifted`) to bring it where it is in the first;
         pixels, the first is (0, 0). The displacement itself is the negative.
     correlation : `~numpy.ndarray` of float64, shape (n,)
-        Normalised correlation with the frames before, without what is smooth, at the best place: 1 is equal; NaN for
+        Normalised correlation with the reference, without what is smooth, at the best place: 1 is equal; NaN for
         the first frame, and where there was nothing to compare.
     trusted : `~numpy.ndarray` of bool, shape (n,)
         False where no place was convincing: the shift is then that of the frame before.
@@ -61,21 +62,19 @@ class Coalignment:
         return np.hypot(self.shifts[:, 0], self.shifts[:, 1])
 
 
-def coalign(frames: Iterable[np.ndarray], *, memory: int = MEMORY, near_px: int = NEAR_PX) -> Coalignment:
+def coalign(frames: Iterable[np.ndarray], *, near_px: int = NEAR_PX) -> Coalignment:
     """
     Find the shifts that take each frame of a sequence to the place of the first.
 
-    Each frame is compared with the mean of about the last ``memory`` frames, already moved to their places. It is
-    looked for near the place of the frame before and, if it is not there, within a quarter of the smaller side.
-    What all structures have in common is taken for the motion of the frame: a single spot that moves on the Sun
-    cannot be told from one.
+    Each frame is compared with a reference: the first frame, as long as it is like it, then the last one before it
+    that was found, already moved to its place, and so on. It is looked for near the place of the frame before and, if
+    it is not there, within a quarter of the smaller side. What all structures have in common is taken for the motion
+    of the frame: a single spot that moves on the Sun cannot be told from one.
 
     Parameters
     ----------
     frames : iterable of `~numpy.ndarray`, shape (ny, nx)
         In order of time, in any unit; NaN and infinity are no data. Taken one by one and not kept.
-    memory : int, optional
-        1 compares with the frame before alone.
     near_px : int, optional
         Largest displacement, in pixels, against the frame before that is looked for at first.
 
@@ -92,31 +91,25 @@ def coalign(frames: Iterable[np.ndarray], *, memory: int = MEMORY, near_px: int 
     ----------
     .. [1] Lewis, J. P. 1995, Fast Template Matching, Vision Interface 95, 120: normalised cross-correlation
     """
-    found: list[tuple[np.ndarray, float, bool]] = []
-    shape, factor, reference = (0, 0), 1, np.zeros((0, 0))
-    n_held = n_lost = 0
+    found: list[_Found] = []
+    shape, factor, follower = (0, 0), 1, None
     for index, image in enumerate(frames):
-        if not found:
+        if follower is None:
             _check_first(image)
             shape, factor = image.shape, _bin_factor(image.shape)
-            reference, n_held = _binned(image, factor), 1
-            found.append((np.zeros(2), np.nan, True))
-            continue
-        if image.shape != shape:
+            follower = _Follower(_binned(image, factor), -(-near_px // factor))
+            found.append(_Found(np.zeros(2), np.nan, True))
+        elif image.shape != shape:
             raise FrameError(f"frame {index + 1} to coalign is {image.shape}, the first is {shape}")
-        frame = _binned(image, factor)
-        shift, correlation, trusted = _find(reference, frame, found[-1][0], -(-near_px // factor))
-        found.append((shift, correlation, trusted))
-        n_lost = 0 if trusted else n_lost + 1
-        if trusted:
-            n_held += 1
-            reference = _blended(reference, shifted(frame, shift), 1 / min(n_held, memory))
-        elif n_lost >= RESTART_AFTER and np.isfinite(frame).any():
-            reference, n_held, n_lost = shifted(frame, shift), 1, 0
+        else:
+            found.append(follower.follow(_binned(image, factor)))
     if not found:
         raise FrameError("a sequence to coalign needs at least one frame, got none")
-    shifts, correlations, trusts = zip(*found, strict=True)
-    return Coalignment(np.stack(shifts) * factor, np.array(correlations), np.array(trusts))
+    return Coalignment(
+        np.stack([one.shift for one in found]) * factor,
+        np.array([one.correlation for one in found]),
+        np.array([one.trusted for one in found]),
+    )
 
 
 def shifted(image: np.ndarray, shift: np.ndarray | tuple[float, float]) -> np.ndarray:
@@ -179,17 +172,51 @@ def _binned(image: np.ndarray, factor: int) -> np.ndarray:
     return blocks.reshape(ny, factor, nx, factor).mean(axis=(1, 3)).astype(np.float32)
 
 
-def _find(reference: np.ndarray, frame: np.ndarray, guess: np.ndarray, near_px: int) -> tuple[np.ndarray, float, bool]:
-    """Shift, correlation and whether it is believed; the guess itself where it is not."""
-    structure = _structure(reference)
-    far_px = min(frame.shape) // 4
-    best = np.nan
-    for reach, enough in ((min(near_px, far_px), TRUSTED_NEAR), (far_px, TRUSTED_FAR)):
-        shift, correlation = _match(structure, frame, guess, reach)
-        if correlation >= enough:
-            return shift, correlation, True
-        best = np.fmax(best, correlation)
-    return guess, float(best), False
+class _Found(NamedTuple):
+    shift: np.ndarray
+    correlation: float
+    trusted: bool
+
+
+class _Follower:
+    """Finds one frame after the other, and knows with what to compare the next."""
+
+    def __init__(self, first: np.ndarray, near_px: int) -> None:
+        self._near_px = near_px
+        self._shift = np.zeros(2)
+        self._n_lost = 0
+        self._refer_to(first)
+
+    def _refer_to(self, frame: np.ndarray) -> None:
+        self._reference = _structure(frame)
+        self._best = 0.0
+        self._newest: np.ndarray | None = None  # the last that was found, at its place; a better reference one day
+
+    def follow(self, frame: np.ndarray) -> _Found:
+        """The next frame's shift; that of the frame before where it cannot be told."""
+        found = self._find(frame)
+        if self._newest is not None and not (found.trusted and found.correlation >= ALIKE * self._best):
+            self._refer_to(self._newest)
+            again = self._find(frame)
+            found = again if again.trusted or not found.trusted else found
+        self._n_lost = 0 if found.trusted else self._n_lost + 1
+        if found.trusted:
+            self._shift = found.shift
+            self._best = max(self._best, found.correlation)
+            self._newest = shifted(frame, found.shift)
+        elif self._n_lost >= RESTART_AFTER and np.isfinite(frame).any():
+            self._refer_to(shifted(frame, self._shift))
+            self._n_lost = 0
+        return found
+
+    def _find(self, frame: np.ndarray) -> _Found:
+        far_px, best = min(frame.shape) // 4, np.nan
+        for reach, enough in ((min(self._near_px, far_px), TRUSTED_NEAR), (far_px, TRUSTED_FAR)):
+            shift, correlation = _match(self._reference, frame, self._shift, reach)
+            if correlation >= enough:
+                return _Found(shift, correlation, True)
+            best = float(np.fmax(best, correlation))
+        return _Found(self._shift, best, False)
 
 
 def _match(structure: np.ndarray, frame: np.ndarray, guess: np.ndarray, reach: int) -> tuple[np.ndarray, float]:
@@ -244,9 +271,3 @@ def _structure(image: np.ndarray) -> np.ndarray:
         weight = ndimage.uniform_filter(weight, size, mode="constant")
     smooth = np.divide(light, weight, out=np.zeros_like(light), where=weight > 1e-6)
     return np.where(held, image - smooth, 0.0)
-
-
-def _blended(reference: np.ndarray, aligned: np.ndarray, weight: float) -> np.ndarray:
-    """Their weighted mean where both have data, the one that has elsewhere."""
-    mean = reference + np.float32(weight) * (aligned - reference)
-    return np.where(np.isnan(aligned), reference, np.where(np.isnan(reference), aligned, mean))

@@ -41,11 +41,13 @@ def new(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def correct(request: Request, pk: int) -> HttpResponse:
     """Say something else of the same images."""
-    sequence = _writable(request, pk)
+    sequence = get_visible(Sequence.objects.select_related("team", "patch"), request.user, pk)
+    if request.method == "POST":
+        must_write(request.user, sequence.team)
     if not sequence.can_change:
         messages.info(request, f"{sequence} cannot be corrected while it is at work or when a run has used it.")
         return redirect(sequence)
-    return _form_page(request, sequence)
+    return _form_page(request, sequence, can_write=may_write(request.user, sequence.team))
 
 
 def _form_page(request: Request, sequence: Sequence | None = None, *, can_write: bool = True) -> HttpResponse:

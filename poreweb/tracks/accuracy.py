@@ -62,7 +62,8 @@ def keep_truth(patch: Patch, path: Path) -> bool:
     """
     truth = read_truth(path)
     in_conflict = RawFile.objects.filter(frame__patch=patch, conflict=True).exists()
-    if not has_truth(patch) and not in_conflict and truth.parameters.get("harpnum") == patch.harpnum:
+    is_its = patch.harpnum is not None and truth.parameters.get("harpnum") == patch.harpnum
+    if not has_truth(patch) and not in_conflict and is_its:
         storage.write_bytes(truth_key(patch), path.read_bytes())
     return has_truth(patch)
 

@@ -166,10 +166,11 @@ def at_call(where: str, number: int, *, after: bool) -> Iterator[None]:
         left[0] -= 1
         if left[0] == -1 and not after:
             raise DeadError
-        result = actual(*args, **options)
-        if left[0] == -1:
-            raise DeadError
-        return result
+        try:
+            return actual(*args, **options)
+        finally:
+            if left[0] == -1:
+                raise DeadError  # also where it went wrong
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(full, dies)
@@ -217,3 +218,34 @@ def test_a_worker_may_die_in_any_step(where: str, after: bool, order: Order):
 
 def test_a_worker_may_die_before_any_change_of_a_row(order: Order):
     assert everywhere(order, at_write, step=EVERY) >= 60 // EVERY
+
+
+FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
+    "answer lost": ({"kind": "503", "where": "request", "after": True},),
+    "cut": ({"kind": "truncated", "where": "tar"}, {"kind": "no ranges", "where": "tar", "skip": 1}),
+}
+
+
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+def test_it_may_die_while_things_go_wrong(faults: tuple[dict[str, Any], ...], order: Order):
+    where = "jsoc._asked" if "after" in faults[0] else "reading.download"
+    assert everywhere(order, lambda number: at_call(where, number, after=True), step=2, faults=faults)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("where", ["jsoc._asked", "planning._store", "planning.look_what_is_held"])
+def test_a_worker_may_die_while_it_asks_what_there_is(where: str, after: bool, order: Order, team: Team, alice: User):
+    previews = [actions.start_preview(team, alice, Wanted(377), segments=SEGMENTS) for _ in range(2)]
+    order.queues.commit()
+    order.queues.jobs.clear()
+    order.acquisition = previews[0]
+    assert order.die_in(at_call(where, 0, after=after))
+    order.go_on()
+    order.acquisition = previews[1]
+    order.go_on()
+    seen = [
+        (preview.state, preview.preview, preview.estimated_bytes, [*preview.records.values_list("t_rec_s", "absent")])
+        for preview in Acquisition.objects.filter(pk__in=[one.pk for one in previews])
+    ]
+    assert seen[0] == seen[1]
+    assert (seen[0][0], len(seen[0][3])) == (Task.State.DONE, N_RECORDS)

@@ -40,12 +40,11 @@ def acquisitions(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def new(request: Request) -> HttpResponse:
-    """Ask what JSOC has of a HARP; ``harpnum`` and ``noaa`` in the address fill the form in."""
+    """Ask what JSOC has of a HARP; ``harpnum``, ``noaa`` and ``series`` in the address fill the form in."""
     if not Team.objects.writable_by(request.user).exists():
         raise PermissionDenied("You may look at what your team does, not add to it; a lead can make you a reviewer.")
-    given = {
-        name: request.GET[key] for name, key in (("harpnum", "harpnum"), ("noaa_ar", "noaa")) if key in request.GET
-    }
+    names = (("harpnum", "harpnum"), ("noaa_ar", "noaa"), ("series", "series"))
+    given = {name: request.GET[key] for name, key in names if key in request.GET}
     posted = request.POST if request.method == "POST" else None
     form = PreviewForm(posted, user=request.user, initial=given)
     if form.is_valid():

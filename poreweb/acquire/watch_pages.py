@@ -22,7 +22,7 @@ def schedule(request: Request) -> HttpResponse:
 def _page(
     request: Request, *, harp_form: WatchHarpForm | None = None, folder_form: WatchFolderForm | None = None
 ) -> HttpResponse:
-    given = {"harpnum": request.GET.get("harpnum", "")}
+    given = {name: request.GET[name] for name in ("harpnum", "series") if name in request.GET}
     context = {
         "watches": Watch.objects.visible_to(request.user).select_related("team", "user"),
         "noaa_list": NoaaList.objects.first(),

@@ -2,32 +2,20 @@
 
 import math
 import re
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import UploadedFile
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from poreweb.acquire import space
-from poreweb.http import whole_number
-from poreweb.observations.forms import ManyFilesField, ManyFilesInput
 from poreweb.observations.models import Patch
-from poreweb.observations.unpack import FITS_SUFFIXES
 from poreweb.people.models import Team
-from poreweb.sequences import developing, reading
-from poreweb.sequences.actions import MAX_FRAMES
-from poreweb.sequences.models import Sequence, SourceFile
-from processing.coalign import MIN_SIDE
+from poreweb.sequences.files import SAID, FilesField, FilesForm, said_of
+from poreweb.sequences.models import Sequence
 from processing.enhance.optics import MM_PER_ARCSEC
-from processing.errors import FitsError, FrameError, ParameterError
 from processing.heliographic import MOST_DEGREES
-from processing.sequence_files import SequenceFile, in_name_order, times_of
-from processing.timekeys import EPOCH, t_rec_s_of, tai_of, utc_of
+from processing.timekeys import EPOCH, t_rec_s_of
 
 # A pore is 1 to 6 Mm across: on the largest pixel it is one pixel, on the smallest it is a thousand across.
 SIDE_MM = (0.005, 5.0)
@@ -36,32 +24,13 @@ LONGEST_CADENCE_S = 7 * 86_400
 EARLIEST = datetime(1972, 1, 1)
 LEAST_DEGREES = 0.1
 LIMB_ARCSEC = 1000  # the solar radius is at most 976 arcsec
-ROLES = {"images": SourceFile.Role.IMAGE, "darks": SourceFile.Role.DARK, "flats": SourceFile.Role.FLAT}
 SAID = (
     "name", "instrument", "coordinates", "scale_unit", "time_scale", "cadence_s", "coalign", "scale_darks", "run_after",
 )  # fmt: skip
 _LIKE_A_HARP = re.compile(r"\s*(hmi|s?harp)\b", re.IGNORECASE)
 
 
-class FilesField(ManyFilesField):
-    """FITS files, none of them empty; none at all where they are not required."""
-
-    widget = ManyFilesInput
-
-    def __init__(self, **kwargs: Any) -> None:
-        """Offer FITS files in the browser's dialogue."""
-        super().__init__(widget=ManyFilesInput(attrs={"accept": ",".join(FITS_SUFFIXES)}), **kwargs)
-
-    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
-        """Each file by itself, by its name."""
-        files = [file for file in super().clean(data, initial) if file]
-        wrong = [file.name or "a file" for file in files if not (file.name or "").lower().endswith(FITS_SUFFIXES)]
-        if wrong:
-            raise forms.ValidationError(f"{wrong[0]} is no FITS file by its name ({', '.join(FITS_SUFFIXES)}).")
-        return files
-
-
-class SequenceForm(forms.Form):
+class SequenceForm(FilesForm):
     """All that is needed to make a patch of somebody's images."""
 
     team = forms.ModelChoiceField(Team.objects.none(), empty_label=None)
@@ -70,10 +39,6 @@ class SequenceForm(forms.Form):
         help_text="As lists, files and exports call it, such as AR 11757 2013-06-01.",
     )  # fmt: skip
     instrument = forms.CharField(required=False, max_length=60, help_text="Goes into the frames’ headers.")
-    images = FilesField(
-        label="Images", required=False,
-        help_text="FITS: a cube (time, y, x), several cubes, or a file a frame; continuum intensity in any unit.",
-    )  # fmt: skip
     darks = FilesField(required=False, help_text="Cubes or single frames; exposure times come from their headers.")
     flats = FilesField(required=False, help_text="Cubes or single frames.")
     scale_darks = forms.BooleanField(
@@ -120,20 +85,13 @@ class SequenceForm(forms.Form):
 
     def __init__(self, *args: Any, user: User, sequence: Sequence | None = None, **kwargs: Any) -> None:
         """``sequence`` is one that is corrected: it has files already, and keeps its team."""
-        self.sequence = sequence
-        self.sent: list[tuple[str, UploadedFile, SequenceFile]] = []
         if sequence is not None:
-            kwargs.setdefault("initial", _said_of(sequence))
-        super().__init__(*args, **kwargs)
+            kwargs.setdefault("initial", said_of(sequence))
+        super().__init__(*args, sequence=sequence, **kwargs)
         teams = Team.objects.writable_by(user)
         if sequence is not None:
             teams = teams.filter(pk=sequence.team_id)
         self.fields["team"].queryset = teams  # type: ignore[attr-defined]
-
-    @property
-    def is_check(self) -> bool:
-        """Whether the page only asks if all but the files is well."""
-        return "check" in self.data
 
     # -- One field at a time ---------------------------------------------------------------------------
 
@@ -179,9 +137,9 @@ class SequenceForm(forms.Form):
         given = super().clean() or self.cleaned_data
         self._check_name(given)
         self._check_place(given)
-        self._check_room(given)
-        if not self.is_check:
-            self._check_files(given)
+        if team := given.get("team"):
+            self.check_room(team)
+        self.check_files(given)
         return given
 
     def _check_name(self, given: dict[str, Any]) -> None:
@@ -235,82 +193,6 @@ class SequenceForm(forms.Form):
                 f" {1000 * smallest:g} to {1000 * largest:g} km.",
             )
 
-    def _check_room(self, given: dict[str, Any]) -> None:
-        """Before anything is kept; of a mere check the page tells how large the files are."""
-        size = sum(file.size or 0 for role in ROLES for file in given.get(role) or ())
-        size += sum(whole_number(self.data.get(f"{role}_bytes", "")) or 0 for role in ROLES) if self.is_check else 0
-        team = given.get("team")
-        if size > settings.MAX_UPLOAD_BYTES:
-            allowed = filesizeformat(settings.MAX_UPLOAD_BYTES)
-            self.add_error("images", f"These files are {filesizeformat(size)}; one upload may have {allowed}.")
-        elif team is not None:
-            try:
-                space.must_have_room(team, size)
-            except space.NoRoomError as problem:
-                self.add_error("images", sentence(problem))
-
-    # -- What is in the files ----------------------------------------------------------------------------
-
-    def _check_files(self, given: dict[str, Any]) -> None:
-        """Look into each, and at all of them together; what is wrong is said next to the field that can mend it."""
-        with ExitStack() as stack:
-            sources: dict[str, list[SequenceFile]] = {role: [] for role in SourceFile.Role.values}
-            if self.sequence is not None:
-                held = stack.enter_context(reading.opened(self.sequence))
-                sources = {role: list(of_role) for role, of_role in held.items()}
-            for field, role in ROLES.items():
-                for file in given.get(field) or ():
-                    try:
-                        source = reading.open_upload(file)
-                    except FitsError as problem:
-                        self.add_error(field, sentence(problem))
-                        continue
-                    self.sent.append((role, file, source))
-                    sources[role].append(source)
-            if not self.errors:
-                self._check_images(given, sources[SourceFile.Role.IMAGE])
-            if not self.errors:
-                self._check_calibration(given, sources)
-
-    def _check_images(self, given: dict[str, Any], images: list[SequenceFile]) -> None:
-        if not images:
-            self.add_error("images", "Choose the FITS files of the images.")
-            return
-        n_frames = reading.n_frames(images)
-        if n_frames > MAX_FRAMES:
-            self.add_error("images", f"These are {n_frames:,} frames; a sequence may have {MAX_FRAMES:,}.")
-            return
-        if given["coordinates"] == Sequence.Coordinates.HEADERS:
-            for source in images:
-                if not source.helioprojective:
-                    axes = source.cards.get("CTYPE1") or "not told"
-                    self.add_error("coordinates", f"{source.name} is no helioprojective map: CTYPE1 is {axes}.")
-                    return
-        if given["coalign"] and min(images[0].shape) < MIN_SIDE:
-            self.add_error("coalign", f"Images need at least {MIN_SIDE} × {MIN_SIDE} pixels to be compared.")
-        self._check_times(given, images)
-
-    def _check_calibration(self, given: dict[str, Any], sources: dict[str, list[SequenceFile]]) -> None:
-        for field, must_fit in (
-            ("flats", lambda: developing.flats_must_fit(sources)),
-            ("darks", lambda: developing.darks_must_fit(sources, scale_darks=given["scale_darks"])),
-        ):
-            try:
-                must_fit()
-            except FrameError as problem:
-                self.add_error(field, sentence(problem))
-
-    def _check_times(self, given: dict[str, Any], images: list[SequenceFile]) -> None:
-        first, cadence_s = given["first"], given["cadence_s"]
-        try:
-            times_of(in_name_order(images), first=first, cadence_s=cadence_s, scale=given["time_scale"])
-        except (FrameError, ParameterError) as problem:
-            is_untold = any(source.time_s is None for source in images)
-            mends = "first" if is_untold and first is None else "cadence_s" if cadence_s is None else "images"
-            self.add_error(mends, sentence(problem))
-            if mends == "first" and cadence_s is None:
-                self.add_error("cadence_s", "Give this too.")
-
     # -- What comes out of it ----------------------------------------------------------------------------
 
     @property
@@ -333,13 +215,6 @@ class SequenceForm(forms.Form):
         }
 
 
-def sentence(problem: Exception) -> str:
-    """What an expected error says, as a sentence by itself; a file's name stays as it is."""
-    text = str(problem).rstrip(".")
-    begins_with_word = text.split(maxsplit=1)[0].isalpha()
-    return f"{text[:1].upper()}{text[1:]}." if begins_with_word else f"{text}."
-
-
 def _t_rec_s(moment: datetime | None, time_scale: str) -> int | None:
     """TAI seconds since 1993-01-01 of what was typed."""
     if moment is None:
@@ -349,13 +224,15 @@ def _t_rec_s(moment: datetime | None, time_scale: str) -> int | None:
     return int((moment - EPOCH).total_seconds())
 
 
-def _said_of(sequence: Sequence) -> dict[str, Any]:
-    """The form's values of a sequence that is to be corrected."""
-    own = ("pixel_scale", "tx_arcsec", "ty_arcsec", "rotation_deg", "width_deg", "height_deg")
-    said = {name: getattr(sequence, name) for name in (*SAID, *own)}
-    if sequence.coordinates == Sequence.Coordinates.HEADERS:
-        said |= {"part_tx": said.pop("tx_arcsec"), "part_ty": said.pop("ty_arcsec")}
-    if sequence.first_s is not None:
-        of = utc_of if sequence.time_scale == Sequence.TimeScale.UTC else tai_of
-        said["first"] = of(sequence.first_s)
-    return {"team": sequence.team_id, **said}
+class AddForm(FilesForm):
+    """More images of a sequence, of which all else is as it was said."""
+
+    def clean(self) -> dict[str, Any]:
+        """Whether they fit those that are here, and leave these their times."""
+        given = super().clean() or self.cleaned_data
+        assert self.sequence is not None
+        if not given.get("images") and not self.is_check and not self.errors:
+            self.add_error("images", "Choose the FITS files of the images.")
+        self.check_room(self.sequence.team)
+        self.check_files({**said_of(self.sequence), **given})
+        return given

@@ -201,8 +201,9 @@ def _cadence_s(sequence: Sequence) -> int:
 def _write_frame(work: Work, patch: Patch, index: int, counts: IngestReport) -> None:
     """Make one frame's file and keep it as a delivery's files are kept."""
     sequence, frame = work.sequence, work.timed[index]
+    image = work.develop(frame)  # first, as it tells what is wrong with a frame
     shift = _shift_of(sequence, index)
-    data, cards = work.places.place(work.develop(frame), frame, shift)
+    data, cards = work.places.place(image, frame, shift)
     raw = write_sequence_frame(
         data, t_rec_s=frame.t_s, cards={**cards, **provenance(sequence, frame, shift, patch.cadence_s)}
     )

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from poreweb.observations.models import Ingest, Patch
 from poreweb.people.models import Team
+from poreweb.sequences.words import sentence
 from poreweb.work.models import Task
 from processing.enhance.optics import MM_PER_ARCSEC
 from processing.timekeys import format_t_rec
@@ -96,6 +97,11 @@ class Sequence(Task):
     def get_absolute_url(self) -> str:
         """Address of its page."""
         return reverse("sequences:sequence", args=[self.pk])
+
+    @property
+    def now(self) -> str:
+        """What it does, or why it stopped, in a sentence."""
+        return sentence(self.error) if self.error else self.doing
 
     @property
     def side_mm(self) -> float | None:

@@ -11,6 +11,7 @@ from poreweb.people.models import Team
 from poreweb.sequences import actions, charts, pictures, queries
 from poreweb.sequences.forms import SequenceForm
 from poreweb.sequences.models import Sequence
+from poreweb.sequences.words import sentence
 from processing.errors import ParameterError
 
 REFUSAL = "You may look at what your team does, not add to it; a lead can make you a reviewer."
@@ -64,7 +65,7 @@ def _form_page(request: Request, sequence: Sequence | None = None, *, can_write:
         try:
             return redirect(_made(request, form, sequence))
         except ParameterError as problem:
-            form.add_error("name", f"{problem}.")
+            form.add_error("name", sentence(problem))
     held = queries.held_files(sequence) if sequence is not None else {}
     context = {"form": form, "sequence": sequence, "can_write": can_write, **held}
     return render(request, "sequences/new.html", context)

@@ -142,7 +142,7 @@ def test_a_trouble_of_jsoc_is_shown_and_looked_past(
     watch: Watch, jsoc: JsocStandIn, look: Callable[[Watch], str], settings: LazySettings
 ):
     for kind, words in (("500", "answered 500 Internal Server Error."), ("html", "cannot be read"), ("drop", "broke")):
-        jsoc.faults.add(kind, "info")
+        jsoc.faults.add(kind, "info", times=None)
         assert words in look(watch)
         assert (watch.state, watch.acquisitions.count()) == (Task.State.WAITING, 0)
         jsoc.faults.clear()

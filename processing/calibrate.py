@@ -1,8 +1,7 @@
 """
 Dark and flat correction of images of other instruments, with ccdproc: optional, before anything else is done to them.
 
-HMI's continuum comes corrected from JSOC; a camera's raw frames come with darks (no light, same exposure) and flats
-(even light).
+HMI's continuum comes corrected; raw frames of a camera come with darks (no light) and flats (even light).
 """
 
 import math

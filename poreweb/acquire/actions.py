@@ -32,7 +32,8 @@ def email_of(team: Team) -> str:
 def say(acquisition: Acquisition, text: str, *, log: bool = True) -> None:
     """Show what an acquisition does or waits for now, and write it to its log unless that says so already."""
     acquisition.doing = text
-    Acquisition.objects.filter(pk=acquisition.pk).update(doing=text)
+    if not Acquisition.objects.filter(pk=acquisition.pk).update(doing=text):
+        return  # a preview that was deleted meanwhile
     last = acquisition.log.last()
     if log and (last is None or last.text != text):
         AcquisitionLog.objects.create(acquisition=acquisition, text=text)

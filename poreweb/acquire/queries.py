@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from poreweb.acquire import space
-from poreweb.acquire.models import Acquisition
+from poreweb.acquire.models import Acquisition, Record
 from poreweb.observations.models import Frame
 from poreweb.people.models import Team
 from poreweb.work.models import Task
@@ -41,9 +43,17 @@ class Room:
 
 def listed(user: User) -> "QuerySet[Acquisition]":
     """The acquisitions of the user's teams, newest first, with ``n_all`` and ``n_held`` records."""
-    counted = {"n_all": Count("records"), "n_held": Count("records", filter=Q(records__is_held=True))}
+    # counted for the rows that are shown alone, and only while that can tell something: a
+    # record is as long as its keywords, so that a thousand of them take their time
+    records = Record.objects.filter(acquisition=OuterRef("pk")).order_by().values("acquisition")
+    n_all = Coalesce(Subquery(records.annotate(n=Count("pk")).values("n")), 0)
+    n_held = Case(
+        When(ordered_at=None, then=Coalesce(Cast(KeyTextTransform("n_held", "preview"), IntegerField()), 0)),
+        When(state=Task.State.DONE, then=n_all),
+        default=Coalesce(Subquery(records.filter(is_held=True).annotate(n=Count("pk")).values("n")), 0),
+    )
     acquisitions = Acquisition.objects.visible_to(user).select_related("team", "user", "patch")
-    return acquisitions.annotate(**counted).order_by("-pk")  # a grouped query does not keep the model's order
+    return acquisitions.annotate(n_all=n_all, n_held=n_held).order_by("-pk")
 
 
 def progress_of(acquisition: Acquisition) -> Progress:

@@ -11,6 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from poreweb import storage
 from poreweb.observations.models import RawFile
 from poreweb.people.models import Team
+from poreweb.sequences.models import SourceFile
 from processing.errors import PorewebError
 
 MB = 1_000_000
@@ -28,8 +29,9 @@ def scratch() -> Path:
 
 
 def held_bytes(team: Team) -> int:
-    """Size of the raw files that a team holds."""
-    return int(RawFile.objects.filter(frame__patch__team=team).aggregate(all=Sum("size"))["all"] or 0)
+    """Size of the raw files that a team holds, with the files that sequences of other instruments are made from."""
+    held = (RawFile.objects.filter(frame__patch__team=team), SourceFile.objects.filter(sequence__team=team))
+    return sum(int(files.aggregate(all=Sum("size"))["all"] or 0) for files in held)
 
 
 def quota_bytes(team: Team) -> int | None:

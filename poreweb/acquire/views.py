@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from poreweb.acquire import actions, charts, queries, space
 from poreweb.acquire.forms import EmailForm, OrderForm, PreviewForm
 from poreweb.acquire.models import Acquisition
-from poreweb.http import Request, get_visible, may_write, must_lead, must_write
+from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, must_write
 from poreweb.people.models import Team
 from poreweb.work.models import Task
 from poreweb.work.tasks import wake
@@ -32,6 +32,7 @@ def acquisitions(request: Request) -> HttpResponse:
         "is_busy": any(acquisition.is_open for acquisition in (*ordered, *previews)),
         "rooms": queries.rooms(request.user),
         "free": space.free_bytes(),
+        "led": set(Team.objects.led_by(request.user).values_list("pk", flat=True)),
         "can_write": Team.objects.writable_by(request.user).exists(),
     }
     template = "acquire/_acquisitions.html" if request.htmx else "acquire/acquisitions.html"
@@ -77,6 +78,7 @@ def _page(request: Request, acquisition: Acquisition, form: OrderForm | None = N
         "lost": acquisition.records.exclude(problem="").defer("keywords")[:50],
         "log": list(reversed(acquisition.log.order_by("-pk")[:LOG_LINES])),
         "can_write": may_write(request.user, acquisition.team),
+        "can_lead": may_lead(request.user, acquisition.team),
         "form": form or OrderForm(initial={"run_after": acquisition.run_after}),
         "problem": problem,
         "email": actions.email_of(acquisition.team),

@@ -77,6 +77,27 @@ def correct(sequence: Sequence, files: Sent, *, user: User, said: Mapping[str, A
     return sequence
 
 
+def add(sequence: Sequence, files: Sent, *, user: User) -> Sequence:
+    """
+    Make frames of later images too; those that are there stay as they are, and its run goes on.
+
+    Raises
+    ------
+    ParameterError
+        If it is at work.
+    """
+    kept = _keep_files(files)
+    with transaction.atomic():
+        sequence = Sequence.objects.select_for_update(no_key=True).get(pk=sequence.pk)
+        if sequence.is_open:
+            raise ParameterError(f"{sequence} is at work; add more when it is done")
+        _add_files(sequence, kept)
+        # each frame is coaligned with those before it, so that the old ones get the shifts that they have
+        sequence.user, sequence.ingest, sequence.shifts = user, None, []
+        _go_on(sequence)
+    return sequence
+
+
 def _keep_files(files: Sent) -> list[SourceFile]:
     """Store the bytes under their SHA-256; rows for them, not saved."""
     kept = []
@@ -116,6 +137,7 @@ def _forget_frames(sequence: Sequence) -> None:
     sequence.save()
     storage.remove(pictures_folder(sequence.pk))
     if patch is not None:
+        patch.ingests.all().delete()
         patch.delete()
     if ingest is not None:
         ingest.delete()
@@ -180,7 +202,11 @@ def close(sequence: Sequence) -> None:
     ingest.save()
     ingest.patches.set([patch])
     ingest.when_done()
-    if sequence.run_after and not patch.runs.exists():
+    if not sequence.run_after:
+        return
+    if patch.runs.exists():
+        tracks.process_new_frames(patch, user=sequence.user)
+    else:
         frame = patch.frames.first()
         assert frame is not None
         tracks.start_run(patch, parameters_for(frame.geometry.pixel_side_mm), user=sequence.user)

@@ -19,9 +19,11 @@ from poreweb.sequences.models import Sequence, SourceFile
 from poreweb.sequences.words import sentence
 from processing.coalign import MIN_SIDE
 from processing.errors import FitsError, FrameError, ParameterError
-from processing.sequence_files import SequenceFile, in_name_order, times_of
+from processing.sequence_files import SequenceFile, TimedFrame, in_name_order, times_of
 from processing.timekeys import tai_of, utc_of
 
+# Pixels in all: measuring the shifts is one piece of work, of 2 to 3 s for a million on a busy core, and a job has 2 h
+MOST_COALIGNED = 2_000_000_000
 ROLES = {"images": SourceFile.Role.IMAGE, "darks": SourceFile.Role.DARK, "flats": SourceFile.Role.FLAT}
 SAID = (
     "name", "instrument", "coordinates", "scale_unit", "time_scale", "cadence_s", "coalign", "scale_darks", "run_after",
@@ -58,6 +60,7 @@ class FilesForm(forms.Form):
         """``sequence`` is one that has files already."""
         self.sequence = sequence
         self.sent: list[tuple[str, UploadedFile, SequenceFile]] = []
+        self.timed: list[TimedFrame] = []  # of all images, when they are well
         super().__init__(*args, **kwargs)
 
     @property
@@ -126,8 +129,19 @@ class FilesForm(forms.Form):
                     axes = source.cards.get("CTYPE1") or "not told"
                     self._say("coordinates", f"{source.name} is no helioprojective map: CTYPE1 is {axes}.")
                     return
-        if given["coalign"] and min(images[0].shape) < MIN_SIDE:
+        ny, nx = images[0].shape
+        for source in images:
+            if source.shape != (ny, nx):
+                shape = f"{source.shape[1]} by {source.shape[0]}"
+                self._say("images", f"{source.name} has {shape} pixels, {images[0].name} has {nx} by {ny}.")
+                return
+        if given["coalign"] and min(ny, nx) < MIN_SIDE:
             self._say("coalign", f"Images need at least {MIN_SIDE} × {MIN_SIDE} pixels to be compared.")
+        elif given["coalign"] and n_frames * ny * nx > MOST_COALIGNED:
+            allowed = f"{MOST_COALIGNED // (ny * nx):,}"
+            self._say(
+                "coalign", f"Of {nx} by {ny} pixels at most {allowed} frames can be shifted onto each other here."
+            )
         self._check_times(given, images)
 
     def _check_calibration(self, given: dict[str, Any], sources: dict[str, list[SequenceFile]]) -> None:
@@ -143,7 +157,7 @@ class FilesForm(forms.Form):
     def _check_times(self, given: dict[str, Any], images: list[SequenceFile]) -> None:
         first, cadence_s = given["first"], given["cadence_s"]
         try:
-            times_of(in_name_order(images), first=first, cadence_s=cadence_s, scale=given["time_scale"])
+            self.timed = times_of(in_name_order(images), first=first, cadence_s=cadence_s, scale=given["time_scale"])
         except (FrameError, ParameterError) as problem:
             is_untold = any(source.time_s is None for source in images)
             mends = "first" if is_untold and first is None else "cadence_s" if cadence_s is None else "images"
@@ -155,7 +169,7 @@ class FilesForm(forms.Form):
 def said_of(sequence: Sequence) -> dict[str, Any]:
     """The form's values of a sequence that is to be corrected."""
     own = ("pixel_scale", "tx_arcsec", "ty_arcsec", "rotation_deg", "width_deg", "height_deg")
-    said = {name: getattr(sequence, name) for name in (*SAID, *own)}
+    said = {"first": None, **{name: getattr(sequence, name) for name in (*SAID, *own)}}
     if sequence.coordinates == Sequence.Coordinates.HEADERS:
         said |= {"part_tx": said.pop("tx_arcsec"), "part_ty": said.pop("ty_arcsec")}
     if sequence.first_s is not None:

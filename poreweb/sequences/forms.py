@@ -15,7 +15,7 @@ from poreweb.sequences.files import SAID, FilesField, FilesForm, said_of
 from poreweb.sequences.models import Sequence
 from processing.enhance.optics import MM_PER_ARCSEC
 from processing.heliographic import MOST_DEGREES
-from processing.timekeys import EPOCH, t_rec_s_of
+from processing.timekeys import EPOCH, format_t_rec, t_rec_s_of
 
 # A pore is 1 to 6 Mm across: on the largest pixel it is one pixel, on the smallest it is a thousand across.
 SIDE_MM = (0.005, 5.0)
@@ -24,9 +24,6 @@ LONGEST_CADENCE_S = 7 * 86_400
 EARLIEST = datetime(1972, 1, 1)
 LEAST_DEGREES = 0.1
 LIMB_ARCSEC = 1000  # the solar radius is at most 976 arcsec
-SAID = (
-    "name", "instrument", "coordinates", "scale_unit", "time_scale", "cadence_s", "coalign", "scale_darks", "run_after",
-)  # fmt: skip
 _LIKE_A_HARP = re.compile(r"\s*(hmi|s?harp)\b", re.IGNORECASE)
 
 
@@ -225,14 +222,28 @@ def _t_rec_s(moment: datetime | None, time_scale: str) -> int | None:
 
 
 class AddForm(FilesForm):
-    """More images of a sequence, of which all else is as it was said."""
+    """Later images of a sequence, of which all else is as it was said."""
 
     def clean(self) -> dict[str, Any]:
-        """Whether they fit those that are here, and leave these their times."""
+        """Whether they fit those that are here, and come after them."""
         given = super().clean() or self.cleaned_data
-        assert self.sequence is not None
+        sequence = self.sequence
+        assert sequence is not None
         if not given.get("images") and not self.is_check and not self.errors:
             self.add_error("images", "Choose the FITS files of the images.")
-        self.check_room(self.sequence.team)
-        self.check_files({**said_of(self.sequence), **given})
+        self.check_room(sequence.team)
+        self.check_files({**said_of(sequence), **given})
+        if not self.errors and not self.is_check:
+            self._check_later(sequence)
         return given
+
+    def _check_later(self, sequence: Sequence) -> None:
+        """What the frames that are here were made with must not change: their times, and the first of them."""
+        new = {source.sha256 for _, _, source in self.sent}
+        before = [frame.t_s for frame in self.timed[: len(sequence.times)] if frame.source.sha256 not in new]
+        if before != sequence.times:
+            self.add_error(
+                "images",
+                f"These images do not all come after the last one that is here, {format_t_rec(sequence.times[-1])};"
+                " times go by the headers, or else by the order of the files’ names.",
+            )

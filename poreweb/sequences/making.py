@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from django.db import transaction
 
+from poreweb.acquire import space
 from poreweb.observations.actions import MAX_REPORT_LINES, IngestReport, keep_segment
 from poreweb.observations.models import Patch, RawFile
 from poreweb.sequences import reading
@@ -88,7 +89,13 @@ def make(sequence: Sequence) -> None:
         if sequence.coalign and not sequence.shifts:
             save(sequence, shifts=_shifts(work))
         save(sequence, pictures=described, facts=[*facts, *_about_shifts(sequence)])
-        _write_frames(work)
+        space.must_have_room(sequence.team, image.nbytes * (len(timed) - sequence.n_done))
+        try:
+            _write_frames(work)
+        except OSError as problem:
+            if not space.is_no_room(problem):
+                raise
+            raise space.NoRoomError(f"writing failed: {problem.strerror}; make room and try again") from problem
 
 
 def _timed(sequence: Sequence, images: list[SequenceFile]) -> list[TimedFrame]:

@@ -38,6 +38,11 @@ class Described:
     n_missing: int
 
     @property
+    def limits(self) -> str:
+        """Black and white in words."""
+        return f"{self.low:g} to {self.high:g}"
+
+    @property
     def step(self) -> int:
         """Pixels of the image along a side that one of the small picture is the mean of."""
         return max(1, math.ceil(max(self.ny, self.nx) / SHOWN))

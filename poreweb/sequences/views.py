@@ -1,5 +1,7 @@
 """HTTP in, HTTP out: the form for a sequence, its page, and its calibration images."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
@@ -9,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from poreweb.http import Request, get_visible, may_write, must_write
 from poreweb.people.models import Team
 from poreweb.sequences import actions, charts, pictures, queries
-from poreweb.sequences.forms import SequenceForm
+from poreweb.sequences.forms import AddForm, SequenceForm
 from poreweb.sequences.models import Sequence
 from poreweb.sequences.words import sentence
 from processing.errors import ParameterError
@@ -51,6 +53,32 @@ def correct(request: Request, pk: int) -> HttpResponse:
     return _form_page(request, sequence, can_write=may_write(request.user, sequence.team))
 
 
+@require_http_methods(["GET", "POST"])
+def add(request: Request, pk: int) -> HttpResponse:
+    """Send later images of a sequence."""
+    sequence = get_visible(Sequence.objects.select_related("team", "patch"), request.user, pk)
+    if request.method == "POST":
+        must_write(request.user, sequence.team)
+    if sequence.is_open:
+        messages.info(request, f"{sequence} is at work; add more when it is done.")
+        return redirect(sequence)
+    form = AddForm(*_sent(request), sequence=sequence)
+    if form.is_bound and form.is_valid():
+        if form.is_check:
+            return HttpResponse(status=204)
+        try:
+            return redirect(actions.add(sequence, form.sent, user=request.user))
+        except ParameterError as problem:
+            form.add_error("images", sentence(problem))
+    can_write = may_write(request.user, sequence.team)
+    return render(request, "sequences/add.html", {"form": form, "sequence": sequence, "can_write": can_write})
+
+
+def _sent(request: Request) -> tuple[Any, Any]:
+    """What a form is bound with: nothing where the page is only asked for."""
+    return (request.POST, request.FILES) if request.method == "POST" else (None, None)
+
+
 def _form_page(request: Request, sequence: Sequence | None = None, *, can_write: bool = True) -> HttpResponse:
     """
     The form, or where it leads when all is well.
@@ -58,8 +86,8 @@ def _form_page(request: Request, sequence: Sequence | None = None, *, can_write:
     With ``check`` nothing is made: 204 says that all but the files is well, so that no
     gigabytes are sent in vain.
     """
-    form = SequenceForm(request.POST or None, request.FILES or None, user=request.user, sequence=sequence)
-    if request.method == "POST" and form.is_valid():
+    form = SequenceForm(*_sent(request), user=request.user, sequence=sequence)
+    if form.is_bound and form.is_valid():
         if form.is_check:
             return HttpResponse(status=204)
         try:

@@ -55,9 +55,9 @@ def make_sequence(team: Team) -> Sequence:
     return sequence
 
 
-def drifting(n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+def drifting(n_frames: int, *, side: int = 96) -> tuple[np.ndarray, np.ndarray]:
     """Frames of one scene that drifts over the detector, and by how much, (n, 2): rows, columns."""
-    wide = sun(1, side=96)[0]
+    wide = sun(1, side=side)[0]
     drift = np.array([(0.7, -1.3)]) * np.arange(n_frames)[:, None]
     moved = [ndimage.shift(wide, by, order=3, mode="nearest")[16:-16, 16:-16] for by in drift]
     return np.stack(moved), drift

@@ -1,5 +1,6 @@
 """A sequence of another instrument: from the form to a patch, by the form alone."""
 
+import errno
 import hashlib
 import html
 import io
@@ -27,6 +28,9 @@ GIVEN = {
     "name": "AR 11757", "coordinates": "scale", "pixel_scale": "0.504", "scale_unit": "arcsec",
     "first": "2013-06-01T00:00", "time_scale": "utc", "cadence_s": "720",
 }  # fmt: skip
+
+
+WCS = ("CTYPE", "CUNIT", "CDELT", "CRVAL")
 
 
 def file(name: str, data: np.ndarray, **cards: object) -> SimpleUploadedFile:
@@ -68,12 +72,8 @@ def maps_of(sequence: Sequence) -> list[np.ndarray]:
 
 def errors_in(page: str) -> dict[str, str]:
     """Field -> what is said next to it."""
-    return {
-        match["field"]: re.sub("<[^>]+>", " ", match["text"]).strip()
-        for match in re.finditer(
-            r'<ul class="errorlist" id="id_(?P<field>\w+)_error">(?P<text>.*?)</ul>', page, re.DOTALL
-        )
-    }
+    lists = re.findall(r'<ul class="errorlist" id="id_(\w+)_error">(.*?)</ul>', page, re.DOTALL)
+    return {field: html.unescape(re.sub("<[^>]+>", " ", text)).strip() for field, text in lists}
 
 
 # -- What becomes of it --------------------------------------------------------------------------
@@ -104,7 +104,14 @@ def test_a_bare_cube_becomes_a_patch(made, as_alice, team, alice):
     ingest = Ingest.objects.get()
     assert (ingest.state, ingest.n_new, ingest.user, list(ingest.patches.all())) == ("done", 4, alice, [patch])
     page = as_alice.get(sequence.get_absolute_url()).text
-    for words in ("4 of 4", "from 1 au (assumed)", "365.6 km", "2013.06.01_00:36:35_TAI", "HMI, cut out", "cube.fits"):
+    for words in (
+        "4 frames are in.",
+        "from 1 au (assumed)",
+        "365.6 km",
+        "2013.06.01_00:36:35_TAI",
+        "HMI, cut out",
+        "cube.fits",
+    ):
         assert words in page
     assert 'hx-trigger="every' not in page
     assert "AR 11757" in as_alice.get("/sequences/").text
@@ -280,6 +287,29 @@ def test_frames_are_shifted_onto_each_other(made, as_alice, queues):
     assert as_alice.get(sequence.get_absolute_url(), headers={"HX-Request": "true"})["HX-Refresh"] == "true"
 
 
+def test_maps_on_the_sun_are_shifted_by_sampling_them_elsewhere(made):
+    """The frames of a telescope whose pointing drifts, which its header does not know of."""
+    frames, drift = drifting(4, side=130)
+    sequence = made(
+        file("cube.fits", frames), coordinates="pointing", tx_arcsec="-200", ty_arcsec="250", rotation_deg="",
+        cadence_s="60", coalign="on",
+    )  # fmt: skip
+    spots, places = [], []
+    for frame, found in zip(sequence.patch.frames.order_by("t_rec_s"), maps_of(sequence), strict=True):
+        row, col = (float(axis.mean()) for axis in np.nonzero(found < 0.5 * np.nanmedian(found)))
+        spots.append((row, col))
+        places.append(frame.geometry.lon_lat(row, col))
+    np.testing.assert_allclose(spots, np.broadcast_to(spots[0], (4, 2)), atol=0.3)
+    np.testing.assert_allclose(places, np.broadcast_to(places[0], (4, 2)), atol=0.01)
+    assert np.hypot(*sequence.shifts[3][:2]) > 0.7 * np.hypot(*drift[3])
+
+
+def test_too_many_to_be_compared(send, monkeypatch):
+    monkeypatch.setattr("poreweb.sequences.files.MOST_COALIGNED", 10 * 64 * 64)
+    said = errors_in(send(file("a.fits", sun(11)), coalign="on").text)
+    assert "Of 64 by 64 pixels at most 10 frames" in said["coalign"]
+
+
 def test_too_small_to_be_compared(send):
     assert f"{MIN_SIDE} × {MIN_SIDE}" in errors_in(send(file("a.fits", sun(2, side=40)), coalign="on").text)["coalign"]
 
@@ -304,16 +334,22 @@ def test_a_helioprojective_map_gets_its_place(made):
     assert any("where it stays" in fact for fact in sequence.facts)
 
 
-def test_a_pointing_given_by_hand_follows_the_rotation(made):
+@pytest.mark.parametrize("told_by", ["form", "header"])
+def test_a_pointing_told_once_follows_the_rotation(made, told_by):
     (image, *_), places = helioprojective(n_frames=1)
     with fits.open(io.BytesIO(image)) as hdus:
         data, header = hdus[0].data, hdus[0].header
     cube = np.stack([data] * 3)  # a telescope that follows its region: it stays at its pixel
-    sequence = made(
-        file("cube.fits", cube), coordinates="pointing", pixel_scale=str(header["CDELT1"]), cadence_s="7200",
-        tx_arcsec=str(header["CRVAL1"]), ty_arcsec=str(header["CRVAL2"]), rotation_deg="",
-        first=header["DATE-OBS"][:19],
-    )  # fmt: skip
+    cards = {name: header[name] for name in ("CRPIX1", "CRPIX2", *(f"{word}{axis}" for word in WCS for axis in "12"))}
+    said = {
+        "form": {
+            "coordinates": "pointing", "pixel_scale": str(header["CDELT1"]), "tx_arcsec": str(header["CRVAL1"]),
+            "ty_arcsec": str(header["CRVAL2"]), "rotation_deg": "", "first": header["DATE-OBS"][:19],
+        },
+        "header": {"coordinates": "headers", "pixel_scale": None, "first": None},
+    }[told_by]  # fmt: skip
+    told = {**cards, "DATE_OBS": header["DATE-OBS"]} if told_by == "header" else {}
+    sequence = made(file("cube.fits", cube, **told), cadence_s="7200", **said)
     frames = list(sequence.patch.frames.order_by("t_rec_s"))
     spots = []
     for frame, found in zip(frames, maps_of(sequence), strict=True):
@@ -362,6 +398,37 @@ def test_a_wrong_scale_is_corrected_while_nothing_is_made_of_it(made, as_alice, 
     assert as_alice.post(url, given).status_code == 302
     sequence.refresh_from_db()
     assert sequence.state == "done"  # it was left as it is
+
+
+def test_later_images_are_added_and_the_run_goes_on(made, as_alice, queues, monkeypatch, no_files):
+    monkeypatch.setattr(actions, "parameters_for", lambda side_mm: PARAMETERS)
+    frames, drift = drifting(6)
+    sequence = made(file("cube1.fits", frames[:4]), coalign="on", run_after="on")
+    old = list(RawFile.objects.order_by("pk").values())
+    shifts = sequence.shifts
+    url = f"{sequence.get_absolute_url()}add/"
+
+    def answered(*files: SimpleUploadedFile) -> dict[str, str]:
+        response = as_alice.post(url, {"images": list(files)})
+        return errors_in(response.text) if response.status_code == 200 else {}
+
+    assert "Choose the FITS files" in answered()["images"]
+    assert (
+        "do not all come after the last one that is here, 2013.06.01_00:36:35_TAI"
+        in answered(file("cube0.fits", frames[4:]))["images"]
+    )
+    assert "cube2.fits has 60 by 60 pixels" in answered(file("cube2.fits", frames[4:, 2:-2, 2:-2]))["images"]
+    assert as_alice.post(url, {"check": "1", "images_bytes": "100"}).status_code == 204
+    assert answered(file("cube2.fits", frames[4:])) == {}
+    queues.work()
+    sequence.refresh_from_db()
+    assert (sequence.state, sequence.n_done) == ("done", 6)
+    assert list(RawFile.objects.order_by("pk").values())[:4] == old
+    assert sequence.shifts[:4] == shifts
+    np.testing.assert_allclose([shift[:2] for shift in sequence.shifts], -drift, atol=0.1)
+    assert [ingest.n_new for ingest in Ingest.objects.order_by("pk")] == [4, 2]
+    run = Run.objects.get()
+    assert (run.state, run.segmentations.count(), len(run.extensions)) == ("done", 6, 1)
 
 
 # -- What dies is gone on with -------------------------------------------------------------------
@@ -482,7 +549,10 @@ def test_what_cannot_be_is_said_at_its_field(send, team, field, changes, words):
         ([("a.fits", b"hello")], "not a FITS file"),
         ([("a.fits", fits_bytes(sun(2))[:9000])], "cut short"),
         ([("a.png", b"x")], "no FITS file by its name"),
-        ([("a.fits", fits_bytes(sun(2))), ("b.fits", fits_bytes(sun(2, side=60)))], "b.fits has frames of"),
+        (
+            [("a.fits", fits_bytes(sun(2))), ("b.fits", fits_bytes(sun(2, side=60)))],
+            "b.fits has 60 by 60 pixels, a.fits has 64 by 64",
+        ),
         ([("a.fits", fits_bytes(sun(2))), ("b.fits", fits_bytes(sun(2)))], "are the same file"),
         ([("a.fits", fits_bytes(np.zeros((2, 3, 4, 5))))], "one axis besides rows and columns"),
         ([("a.fits", fits_bytes(np.zeros((5001, 2, 2), np.uint8)))], "5,001 frames; a sequence may have 5,000"),
@@ -516,6 +586,29 @@ def test_no_room_is_said_before_anything_is_kept(send, settings):
     response = send(file("cube.fits", sun(40)))
     assert "Team A may hold" in errors_in(response.text)["images"]
     assert not storage.exists("raw")
+
+
+@pytest.mark.parametrize("when", ["before the frames", "while they are written"])
+def test_a_full_disk_is_said_and_it_goes_on(send, queues, monkeypatch, as_alice, when, settings):
+    send(file("cube.fits", sun(3)), work=False)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        if when == "before the frames":
+            settings.MIN_FREE_MB = 10**9
+        else:
+            patched.setattr("poreweb.observations.archive.store_raw", full)
+        queues.work()
+    settings.MIN_FREE_MB = 0
+    sequence = Sequence.objects.get()
+    assert (sequence.state, RawFile.objects.count()) == ("failed", 0)
+    assert ("no room for" if when == "before the frames" else "No space left on device; make room") in sequence.error
+    as_alice.post(f"{sequence.get_absolute_url()}retry/")
+    queues.work()
+    sequence.refresh_from_db()
+    assert (sequence.state, RawFile.objects.count()) == ("done", 3)
 
 
 def test_all_but_the_files_is_asked_before_they_are_sent(as_alice, team, settings):

@@ -1,4 +1,4 @@
-"""Marks in the browser: from the Sun back to a pixel of any frame, and from hand to shape."""
+"""In the browser: the closed form as Python has it, from the Sun back to a pixel of any frame, from hand to shape."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,6 +21,15 @@ GEOMETRIES = (
     CeaGeometry(80.0, 50.0, 12.0, 78.0, 0.2, 0.2, 20.0, 7.1, 151.0e9),
     CeaGeometry(80.0, 50.0, 12.0, -40.0, -0.2, 0.2, 20.0, 7.1, 151.0e9),
 )
+# A southern patch whose western part lies beyond the limb.
+BEYOND_THE_LIMB = CeaGeometry(100.0, 60.0, 322.0, -21.3, 0.5, 0.5, 250.0, -6.8, 147.2e9)
+READOUT = """async ([geometry, pixels]) => {
+  const { lonLat, mu, helioprojective, doubled } = await import("/js/viewer/geometry.js");
+  const flat = (found) => Array.isArray(found) ? found : Object.values(found);
+  const all = (of) => pixels.map(([row, col]) =>
+    [...flat(lonLat(of, row, col)), mu(of, row, col), ...flat(helioprojective(of, row, col))]);
+  return [all(geometry), all(doubled(geometry))];
+}"""
 PIXELS = """async ([geometry, places]) => {
   const { pixelOf } = await import("/js/viewer/geometry.js");
   return places.map(([lon, lat]) => Object.values(pixelOf(geometry, lon, lat)));
@@ -73,6 +82,16 @@ def browser_page() -> Iterator[Page]:
 def page(browser_page: Page) -> Page:
     browser_page.goto(SITE)
     return browser_page
+
+
+@pytest.mark.parametrize("geometry", [GEOMETRIES[0], BEYOND_THE_LIMB], ids=["HARP 2875", "beyond the limb"])
+def test_the_readout_agrees_with_the_science_code(page: Page, geometry: CeaGeometry) -> None:
+    row, col = pixels = np.random.default_rng(7).uniform(0, 200, (2, 200))
+    answers = page.evaluate(READOUT, [asdict(geometry), pixels.T.tolist()])
+    for answer, of in zip(answers, (geometry, geometry.doubled()), strict=True):
+        expected = np.stack([*of.lon_lat(row, col), of.mu(row, col), *of.helioprojective(row, col)], axis=1)
+        found = np.array([[np.nan if value is None else value for value in values] for values in answer], float)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)

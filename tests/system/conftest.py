@@ -2,13 +2,16 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +95,11 @@ class Site:
         self.process.stdout.close()
         return code
 
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        """The rows that a query finds in its database, read beside the site."""
+        with closing(sqlite3.connect(self.var / "poreweb.sqlite3", timeout=30)) as rows:
+            return rows.execute(question).fetchall()
+
     def processes(self, pattern: str = "") -> list[int]:
         """Numbers of the processes that work on this var folder and fit the pattern."""
         found = []
@@ -134,10 +142,17 @@ def simulated_tar(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+@pytest.fixture(scope="session")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A var folder with a database and alice in it, made once: each site starts on a copy."""
+    made = Site(tmp_path_factory.mktemp("cast") / "var")
+    made.manage("shell", "-v", "0", "-c", MAKE_CAST)
+    return made.var
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site") / "var")
-    site.manage("shell", "-v", "0", "-c", MAKE_CAST)
+def site(cast: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(shutil.copytree(cast, tmp_path_factory.mktemp("site") / "var"))
     site.start()
     yield site
     site.stop()

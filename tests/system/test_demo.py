@@ -16,7 +16,6 @@ from scipy.optimize import linear_sum_assignment
 
 from processing.synthetic import Truth, read_truth
 from tests.system.conftest import ROOT, Site
-from tests.system.test_killed_worker import ask
 
 NEAR_PX = 6  # of the doubled grid: 1.1 Mm
 
@@ -64,7 +63,7 @@ def test_it_ends_with_a_movie_and_a_catalogue(demo: tuple[Site, str]) -> None:
 
 def test_true_pores_are_found(demo: tuple[Site, str], truth: Truth) -> None:
     found = defaultdict(list)
-    rows = ask(demo[0], "select fr.t_rec_s, f.row, f.col from tracks_feature f "
+    rows = demo[0].ask("select fr.t_rec_s, f.row, f.col from tracks_feature f "
                         "join tracks_segmentation s on f.segmentation_id = s.id "
                         "join observations_frame fr on s.frame_id = fr.id")  # fmt: skip
     for t_rec_s, row, col in rows:
@@ -85,11 +84,11 @@ def test_true_pores_are_found(demo: tuple[Site, str], truth: Truth) -> None:
 
 @pytest.mark.parametrize("kind", ["merge", "split"])
 def test_every_merge_and_split_is_listed(demo: tuple[Site, str], truth: Truth, kind: str) -> None:
-    held = ask(demo[0], "select s.\"index\", fr.t_rec_s from tracks_segmentation s "
+    held = demo[0].ask("select s.\"index\", fr.t_rec_s from tracks_segmentation s "
                         "join observations_frame fr on s.frame_id = fr.id")  # fmt: skip
     first = truth.frames[0].t_rec_s
     slot_of = {index: (t_rec_s - first) // 720 for index, t_rec_s in held}
-    listed = [slot_of[index] for (index,) in ask(demo[0], f"select \"index\" from tracks_event where kind = '{kind}'")]
+    listed = [slot_of[index] for (index,) in demo[0].ask(f"select \"index\" from tracks_event where kind = '{kind}'")]
     true = [event.frame for event in truth.events_of(kind)]
     assert len(true) > 0
     assert len(listed) == len(true)
@@ -98,9 +97,9 @@ def test_every_merge_and_split_is_listed(demo: tuple[Site, str], truth: Truth, k
 
 
 def test_a_second_start_is_quick_and_keeps_the_data(demo: tuple[Site, str]) -> None:
-    before = ask(demo[0], "select count(*), max(id) from tracks_run")
+    before = demo[0].ask("select count(*), max(id) from tracks_run")
     began = time.monotonic()
     printed = run_demo(demo[0])
     assert "Ready:" in printed
     assert time.monotonic() - began < 40  # with its end; on a quiet machine a third of that
-    assert ask(demo[0], "select count(*), max(id) from tracks_run") == before
+    assert demo[0].ask("select count(*), max(id) from tracks_run") == before

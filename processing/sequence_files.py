@@ -140,7 +140,7 @@ class Frames(Sequence[np.ndarray]):
 
 def open_sequence_file(origin: str | Path | bytes, name: str = "") -> SequenceFile:
     """
-    Look at a file of a sequence; of its frames only the last is decoded, to see that it is there.
+    Look at a file of a sequence; its images are not decoded.
 
     Parameters
     ----------
@@ -169,8 +169,6 @@ def open_sequence_file(origin: str | Path | bytes, name: str = "") -> SequenceFi
             for keyword, value in {**inherited, **plain_cards(hdu.header)}.items()
             if not re.fullmatch(r"NAXIS\d+|INHERIT", keyword)
         }
-        with reading(name):
-            _plane(hdu, n_frames - 1)  # a file cut short ends before its last frame
     types = [str(cards.get(f"CTYPE{axis}", "")).strip().upper() for axis in (1, 2)]
     helioprojective = all(pattern.match(word) for pattern, word in zip(_HELIOPROJECTIVE, types, strict=True))
     time_s, exposure_s = time_in(cards), exposure_in(cards)

@@ -21,6 +21,7 @@ settings.REDIS_URL = default_redis_url(VAR_DIR)
 for queue in settings.RQ_QUEUES.values():  # in place: django-rq holds the same dictionaries
     queue["URL"] = settings.REDIS_URL
 settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+settings.WHITENOISE_AUTOREFRESH = True  # or each test client looks at every static file before its first request
 
 
 def pytest_unconfigure() -> None:

@@ -14,6 +14,7 @@ from poreweb.acquire.models import Acquisition, AcquisitionLog, ExportRequest
 from poreweb.acquire.wanted import Wanted
 from poreweb.observations.models import Ingest, RawFile
 from poreweb.people.models import Team
+from poreweb.tracks.actions import process_new_frames
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import ParameterError
@@ -29,14 +30,21 @@ def email_of(team: Team) -> str:
     return team.jsoc_email or settings.JSOC_EMAIL
 
 
-def say(acquisition: Acquisition, text: str, *, log: bool = True) -> None:
-    """Show what an acquisition does or waits for now, and write it to its log unless that says so already."""
+def say(acquisition: Acquisition, text: str, *, log: bool = True, logged_as: str = "") -> None:
+    """
+    Show what an acquisition does or waits for now, and write it to its log unless that says so already.
+
+    ``logged_as`` is without the numbers that change each time. One that was stopped or deleted,
+    or is another attempt's by now, says nothing any more.
+    """
     acquisition.doing = text
-    if not Acquisition.objects.filter(pk=acquisition.pk).update(doing=text):
-        return  # a preview that was deleted meanwhile
+    ours = Acquisition.objects.filter(pk=acquisition.pk, attempts=acquisition.attempts)
+    if not ours.exclude(state=Task.State.CANCELLED).update(doing=text) or not log:
+        return
+    line = logged_as or text
     last = acquisition.log.last()
-    if log and (last is None or last.text != text):
-        AcquisitionLog.objects.create(acquisition=acquisition, text=text)
+    if last is None or last.text != line:
+        AcquisitionLog.objects.create(acquisition=acquisition, text=line)
 
 
 @transaction.atomic
@@ -147,6 +155,9 @@ def retry(acquisition: Acquisition) -> bool:
         return False
     acquisition.records.filter(is_held=False).update(problem="", tries=0, export=None)
     acquisition.exports.filter(state__in=ExportRequest.OPEN).update(state=ExportRequest.State.ABANDONED)
+    for stuck in acquisition.exports.filter(answer__has_key="stuck"):  # the way that was asked for may be open again
+        stuck.answer.pop("stuck")
+        stuck.save(update_fields=["answer"])
     acquisition.ingest = None  # its delivery was closed; what comes now is another one
     AcquisitionLog.objects.create(acquisition=acquisition, text="Tried again.")
     _go_on(acquisition)
@@ -184,7 +195,7 @@ def ingest_for(acquisition: Acquisition) -> Ingest:
             must_hold(acquisition)
             acquisition.ingest = Ingest.objects.create(
                 team=acquisition.team, user=acquisition.user, names=[str(acquisition)],
-                run_after=acquisition.run_after, state=Ingest.State.CANCELLED,
+                run_after=False, state=Ingest.State.CANCELLED,
                 error="Files are still coming from JSOC.",
             )  # fmt: skip
             acquisition.save(update_fields=["ingest"])
@@ -192,12 +203,20 @@ def ingest_for(acquisition: Acquisition) -> Ingest:
 
 
 def close(acquisition: Acquisition) -> None:
-    """Close the delivery of an acquisition that has ended, so that what came is processed. In its transaction."""
+    """Close the delivery of an acquisition that has ended, and have what came processed. In its transaction."""
+    if acquisition.is_preview:
+        return
     exports = acquisition.exports.filter(state__in=ExportRequest.OPEN)
     exports.update(state=ExportRequest.State.ABANDONED)
     # not a worker's that may still be writing for an attempt that was taken for dead: it has the lock
     for part in space.scratch().glob(f"{acquisition.pk}-*.part"):
         forget(part)
+    _close_delivery(acquisition)
+    if acquisition.run_after and acquisition.patch and acquisition.state != Task.State.CANCELLED:
+        process_new_frames(acquisition.patch, user=acquisition.user)  # which leaves alone what a run has seen
+
+
+def _close_delivery(acquisition: Acquisition) -> None:
     ingest = acquisition.ingest
     if ingest is None or ingest.state == Ingest.State.DONE:
         return
@@ -207,8 +226,7 @@ def close(acquisition: Acquisition) -> None:
     ingest.state, ingest.error, ingest.finished_at = Ingest.State.DONE, "", timezone.now()
     ingest.save()
     ingest.patches.set(files.values_list("frame__patch", flat=True).distinct())
-    if acquisition.state != Task.State.CANCELLED:
-        ingest.when_done()
+    ingest.when_done()
 
 
 def backoff_s(troubles: int) -> float:

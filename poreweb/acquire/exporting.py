@@ -121,10 +121,11 @@ def send(export: ExportRequest) -> None:
 
 
 def _must_be_registered(export: ExportRequest) -> None:
-    """Before the first export; PorewebError when JSOC does not know the e-mail."""
+    """Until JSOC has taken an export of this e-mail; PorewebError when it does not know it."""
     if not export.email:
         raise PorewebError("JSOC gives exports to registered e-mails only, and none is set; a lead can set the team's")
-    if export.state == State.PLANNED and export.number == 1 and not jsoc.is_registered(export.email):
+    taken = export.acquisition.exports.filter(email=export.email).exclude(sent_at=None).exclude(state=State.FAILED)
+    if export.state == State.PLANNED and not taken.exists() and not jsoc.is_registered(export.email):
         raise PorewebError(
             f"{export.email} is not registered at JSOC; register it there (ajax/register_email.html), then try again"
         )
@@ -157,6 +158,10 @@ def _follow(export: ExportRequest, request_id: str, answer: jsoc.Answer | None =
 
 
 def _ready(export: ExportRequest, answer: jsoc.Answer) -> None:
+    acquisition = export.acquisition
+    if not answer.is_of(acquisition.series, acquisition.harpnum):
+        drop(export, "it is of other records", state=State.ABANDONED, counts=False)
+        return
     n_files = len(answer.files)
     what = "a tar file" if answer.raw.get("tarfile") else f"{n_files} files"
     say(export.acquisition, f"{answer.request_id or 'The export'} is ready: {what}.")
@@ -237,7 +242,9 @@ def follow_up(export: ExportRequest) -> None:
     elif answer.status == jsoc.NOT_FOUND and age > NOT_FOUND_FOR:
         drop(export, "JSOC does not know it")
     elif age.total_seconds() > settings.JSOC_PENDING_LIMIT_S:
-        drop(export, "JSOC has not made it in time", state=State.ABANDONED, counts=False, stuck=True)
+        # one that was asked for as bare files already has no other way left
+        is_last_way = export.method == Method.AS_IS
+        drop(export, "JSOC has not made it in time", state=State.ABANDONED, counts=is_last_way, stuck=True)
     else:
         _update(export, status=answer.status)
         say(acquisition, f"JSOC is making {export.request_id}.")

@@ -262,8 +262,14 @@ def _begin(answer: HTTPResponse, part: Path, start: int, version: str) -> int | 
 
 
 def _version_of(answer: HTTPResponse) -> str:
-    """What tells one version of a file from another; empty when nothing does."""
-    return answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+    """What tells one version of a file from another; empty when nothing does. No weak ETag: If-Range takes none."""
+    tag = answer.headers.get("ETag") or ""
+    return (tag if not tag.startswith("W/") else "") or answer.headers.get("Last-Modified") or ""
+
+
+def can_be_resumed(part: Path) -> bool:
+    """Whether a download that is stopped now can be gone on with, since it is known of which version it is."""
+    return bool(_begun(part)[1])
 
 
 def _piece_of(headers: Message) -> tuple[int, int | None]:

@@ -79,12 +79,14 @@ def _end_troubles(acquisition: Acquisition) -> None:
 
 def _conclude(acquisition: Acquisition) -> None:
     """Say what came of it; PorewebError when some of it could not be had."""
-    n_all, lost = acquisition.records.count(), acquisition.records.filter(is_held=False)
-    if first := lost.first():
-        raise PorewebError(
-            f"{lost.count()} of {n_all} records could not be had; the first one, {first}: {first.problem}"
-        )
-    say(acquisition, f"All {n_all} records are held.")
+    n_all, missing = acquisition.records.count(), list(acquisition.records.filter(is_held=False).defer("keywords"))
+    if lost := [record for record in missing if "continuum" not in record.absent]:
+        first = lost[0]
+        raise PorewebError(f"{len(lost)} of {n_all} records could not be had; the first one, {first}: {first.problem}")
+    if missing:
+        say(acquisition, f"{n_all - len(missing)} of {n_all} records are held; JSOC has no continuum of the others.")
+    else:
+        say(acquisition, f"All {n_all} records are held.")
 
 
 def _have_trouble(acquisition: Acquisition, trouble: TroubleError) -> None:
@@ -95,12 +97,14 @@ def _have_trouble(acquisition: Acquisition, trouble: TroubleError) -> None:
         raise PorewebError(f"{MAX_TROUBLES} tries in a row failed; the last one: {trouble}")
     # not all at one moment, when a server that was away is back
     pause = backoff_s(acquisition.troubles) * random.uniform(0.8, 1.2)
-    say(acquisition, f"{_sentence(str(trouble))}; tried again in {pause:.0f} s.")
+    said = f"{_sentence(str(trouble))}; tried again"
+    say(acquisition, f"{said} in {pause:.0f} s.", logged_as=f"{said}.")
     raise PutOffError(pause)
 
 
 def _wait_for_room(acquisition: Acquisition, problem: str) -> None:
-    say(acquisition, f"Stopped: {problem}. Make room, and it goes on by itself; all that came is kept.")
+    said = "Make room, and it goes on by itself; all that came is kept."
+    say(acquisition, f"Stopped: {problem}. {said}", logged_as=f"Stopped, since there is no room. {said}")
     raise PutOffError(NO_ROOM_PACES * settings.JSOC_PACE_S)
 
 

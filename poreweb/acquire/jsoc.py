@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 
-from poreweb.acquire.fetch import FetchError, TroubleError, guarded, read_text
+from poreweb.acquire.fetch import FetchError, GoneError, TroubleError, guarded, read_text
 from processing.errors import FrameError, first_line
 from processing.fits import DEFINITIVE_SERIES, PROVISIONAL, SEGMENTS
 from processing.timekeys import CADENCE_S, format_t_rec, parse_t_rec
@@ -29,7 +29,7 @@ READY, PROCESSING, SUBMITTED, TOO_BIG, REFUSED, EXPIRED, NOT_FOUND, BUSY = range
 REGISTERED = 2  # checkAddress.sh
 NO_FILE = "NoDataFile"
 _REQUEST_ID = re.compile(r"JSOC_\d{8}_\w+")
-_RECORD = re.compile(r"\[(?P<harpnum>\d+)\]\[(?P<t_rec>[\d._:]+_TAI)\](?:\{(?P<segment>\w+)\})?")
+_RECORD = re.compile(r"(?P<series>[\w.]+)\[(?P<harpnum>\d+)\]\[(?P<t_rec>[\d._:]+_TAI)\](?:\{(?P<segment>\w+)\})?")
 # Ends of an open range: before the first HARP, and after what we shall see
 HMI_BEGINS, FAR_FUTURE = parse_t_rec("2010.04.01_00:00:00_TAI"), parse_t_rec("2040.01.01_00:00:00_TAI")
 # JSOC's keywords that a header has under another name, since FITS has no room for theirs
@@ -106,6 +106,11 @@ class Answer:
         items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
         return [(str(item.get("record", "")), str(item.get("filename", ""))) for item in items]
 
+    def is_of(self, series: str, harpnum: int) -> bool:
+        """Whether no row of it is of something else: an export that was taken for ours may be another's."""
+        rows = [_RECORD.search(str(item.get("record", ""))) for item in self.raw.get("data") or []]
+        return all(row and (row["series"].lower(), int(row["harpnum"])) == (series, harpnum) for row in rows)
+
     def absent(self, wanted: Sequence[str]) -> dict[int, list[str]]:
         """
         T_REC in seconds -> those of the wanted segments that JSOC says it does not have.
@@ -166,11 +171,13 @@ def client() -> Any:
 
 def _asked(question: Any, *args: Any, **options: Any) -> dict[str, Any]:
     """JSOC's answer to one question; what is no JSON object is a trouble, since an overloaded server sends pages."""
-    with guarded():
-        try:
+    try:
+        with guarded():
             answer = question(*args, **options)
-        except ValueError as problem:  # includes JSONDecodeError
-            raise TroubleError(f"JSOC's answer cannot be read: {first_line(problem).rstrip('.')}") from problem
+    except ValueError as problem:  # includes JSONDecodeError
+        raise TroubleError(f"JSOC's answer cannot be read: {first_line(problem).rstrip('.')}") from problem
+    except GoneError as problem:  # of a file that means something, of JSOC's programs only that they are away
+        raise TroubleError(str(problem)) from problem
     if not isinstance(answer, dict):
         raise TroubleError("JSOC's answer is no JSON object")
     return answer
@@ -190,10 +197,10 @@ def record_set(
     if series not in SERIES:
         raise FetchError(f"{series[:80]!r} is no series that is fetched; those are {' and '.join(SERIES)}")
     times = ""
-    if first_s is not None or last_s is not None:
+    if first_s is not None or last_s is not None or cadence_s != CADENCE_S:
         first, last = (HMI_BEGINS if first_s is None else first_s), (FAR_FUTURE if last_s is None else last_s)
         times = f"{format_t_rec(first)}-{format_t_rec(last)}"
-    every = f"@{cadence_s}s" if times and cadence_s != CADENCE_S else ""
+    every = f"@{cadence_s}s" if cadence_s != CADENCE_S else ""
     return f"{series}[{int(harpnum)}][{times}{every}]"
 
 

@@ -16,6 +16,7 @@ from processing.timekeys import format_t_rec, gaps_in
 
 # Of the records that a page draws mu for; a curve over ten days does not need each of 1,200
 MU_POINTS = 200
+NO_CONTINUUM = "JSOC has no continuum of it."
 
 
 class NothingThereError(PorewebError):
@@ -55,6 +56,7 @@ def _store(acquisition: Acquisition, found: Sequence[jsoc.JsocRecord]) -> None:
                 t_rec_s=record.t_rec_s,
                 keywords=record.keywords,
                 absent=[name for name in wanted if name not in record.segments],
+                problem="" if "continuum" in record.segments else NO_CONTINUUM,
                 estimated_bytes=jsoc.estimated_bytes(record.shape, [s for s in wanted if s in record.segments]),
             )
             for record in found
@@ -89,7 +91,8 @@ def look_what_is_held(acquisition: Acquisition, t_recs: Sequence[int] | None = N
     done = [
         record.pk
         for record in open_records.only("pk", "t_rec_s", "absent")
-        if all((record.t_rec_s, name) in here for name in acquisition.segments if name not in record.absent)
+        if "continuum" not in record.absent
+        and all((record.t_rec_s, name) in here for name in acquisition.segments if name not in record.absent)
     ]
     for start in range(0, len(done), 500):
         Record.objects.filter(pk__in=done[start : start + 500]).update(is_held=True, problem="")

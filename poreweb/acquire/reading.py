@@ -18,16 +18,17 @@ from django.db.models import F
 from poreweb.acquire import jsoc, space
 from poreweb.acquire.actions import age_of, ingest_for, say
 from poreweb.acquire.exporting import MAX_TRIES, drop
-from poreweb.acquire.fetch import FetchError, GoneError, TroubleError, download, forget
+from poreweb.acquire.fetch import FetchError, GoneError, TroubleError, can_be_resumed, download, forget
 from poreweb.acquire.models import Acquisition, ExportRequest
-from poreweb.acquire.planning import find_patch, look_what_is_held
+from poreweb.acquire.planning import NO_CONTINUUM, look_what_is_held
 from poreweb.observations.actions import IngestReport, take_file
-from poreweb.observations.models import Ingest
+from poreweb.observations.models import Ingest, Patch, RawFile
 from poreweb.observations.unpack import Found, unpack
 from poreweb.work.tasks import PutOffError, holds, must_hold
 from processing.errors import FitsError
 from processing.fits import check_sums, read_key, segment_file_name
 
+LOOK_AFTER_FILES = 25  # of an archive, how often it is asked whether somebody still wants it
 LOOK_AGAIN_BYTES = 8_000_000  # how often the disk and the clock are looked at while a file comes
 MAX_BAD = 3  # times that one file may come damaged before its export is given up
 State = ExportRequest.State
@@ -72,11 +73,17 @@ def _back_to_pending(export: ExportRequest) -> None:
 
 
 def _note_absent(export: ExportRequest, answer: jsoc.Answer) -> None:
-    """What JSOC says it does not have is not waited for."""
-    for t_rec_s, segments in answer.absent(export.acquisition.segments).items():
-        for record in export.records.filter(t_rec_s=t_rec_s):
-            record.absent = sorted({*record.absent, *segments})
-            record.save(update_fields=["absent"])
+    """What JSOC says twice that it does not have is not waited for; once may be a trouble of its own."""
+    acquisition = export.acquisition
+    for t_rec_s, segments in answer.absent(acquisition.segments).items():
+        for record in export.records.filter(t_rec_s=t_rec_s, tries__gt=0):
+            new = [name for name in segments if name not in record.absent]
+            if not new:
+                continue
+            record.absent = sorted({*record.absent, *new})
+            record.problem = NO_CONTINUUM if "continuum" in new else ""
+            record.save(update_fields=["absent", "problem"])
+            say(acquisition, f"JSOC has no {', '.join(new)} of {record}.")
 
 
 def _is_held(export: ExportRequest, record: str, url: str) -> bool:
@@ -96,8 +103,9 @@ def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: floa
     if not record:
         say(acquisition, f"Fetching {PurePosixPath(urlsplit(url).path).name}.", log=False)
     space.must_have_room(acquisition.team, 0)
-    size = download(url, part, on_chunk=_watcher(acquisition, until))
-    bad = _read_tar(export, part) if url.endswith((".tar", ".tar.gz", ".tgz")) else _read_one(export, record, url, part)
+    size = download(url, part, on_chunk=_watcher(acquisition, part, until))
+    is_tar = url.endswith((".tar", ".tar.gz", ".tgz"))
+    bad = _read_tar(export, part, until=until) if is_tar else _read_one(export, record, url, part)
     with transaction.atomic():
         must_hold(acquisition)
         if not bad:
@@ -115,8 +123,12 @@ def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: floa
         raise TroubleError(bad)
 
 
-def _watcher(acquisition: Acquisition, until: float) -> Callable[[int], None]:
-    """For each piece that comes: whether there is still room, time, and somebody who wants it."""
+def _watcher(acquisition: Acquisition, part: Path, until: float) -> Callable[[int], None]:
+    """
+    For each piece that comes: whether there is still room, time, and somebody who wants it.
+
+    A file that could not be gone on with is fetched in one turn, however long that takes.
+    """
     came = 0
 
     def look(n_bytes: int) -> None:
@@ -126,27 +138,45 @@ def _watcher(acquisition: Acquisition, until: float) -> Callable[[int], None]:
             return
         came = 0
         space.must_have_room(acquisition.team, LOOK_AGAIN_BYTES)
-        if time.monotonic() > until or not holds(acquisition):
+        if (time.monotonic() > until and can_be_resumed(part)) or not holds(acquisition):
             raise PutOffError(0)  # of a cancelled one nothing is put off
 
     return look
 
 
-def _read_tar(export: ExportRequest, part: Path) -> str:
-    """Keep what is in the archive; what was wrong with it, or nothing."""
-    bad = ""
-    n_good = 0
+def _read_tar(export: ExportRequest, part: Path, *, until: float) -> str:
+    """
+    Keep what is in the archive; what was wrong with it, or nothing.
+
+    An archive that takes longer than a turn is read on in the next one, past what is held.
+    """
+    acquisition = export.acquisition
+    held = set(RawFile.objects.filter(frame__patch=acquisition.patch, conflict=False).values_list("name", flat=True))
+    bad, n_good, n_new = "", 0, 0
     for item in unpack([(f"{export}.tar", part)]):
         if isinstance(item, Found):
-            problem = _keep(export, item.read, PurePosixPath(item.name).name)
+            name = PurePosixPath(item.name).name
+            problem = "" if name in held else _keep(export, item.read, name)
             n_good += not problem
             bad = bad or problem
+            n_new += name not in held
+            if (
+                n_new
+                and (time.monotonic() > until or not n_new % LOOK_AFTER_FILES)
+                and not _goes_on(acquisition, until)
+            ):
+                raise PutOffError(0)
         elif item.kind == "refused":
             bad = bad or item.reason
-    look_what_is_held(export.acquisition)
+    look_what_is_held(acquisition)
     if bad:
-        say(export.acquisition, f"{bad.rstrip('.')}; {n_good} files of the archive are good, and it is fetched again.")
+        say(acquisition, f"{bad.rstrip('.')}; {n_good} files of the archive are good, and it is fetched again.")
     return bad
+
+
+def _goes_on(acquisition: Acquisition, until: float) -> bool:
+    """Whether there is time left, and somebody who wants it."""
+    return time.monotonic() <= until and holds(acquisition)
 
 
 def _read_one(export: ExportRequest, record: str, url: str, part: Path) -> str:
@@ -175,18 +205,29 @@ def _keep(export: ExportRequest, raw: bytes, name: str) -> str:
         return ""  # whole, but of something else: JSOC may give more than was asked for
     report = IngestReport()
     ingest = ingest_for(acquisition)
+    _patch_of(acquisition)
     take_file(
         raw, segment_file_name(harpnum, t_rec_s, segment, acquisition.series),
         team=acquisition.team, ingest=ingest, report=report, keywords=record.keywords,
     )  # fmt: skip
-    if acquisition.patch is None:
-        acquisition.patch = find_patch(acquisition)
-        acquisition.save(update_fields=["patch"])
     lines = [line for line in report.lines if line["kind"] != "duplicate"]
     if lines:
         Ingest.objects.filter(pk=ingest.pk).update(report=[*ingest.report, *lines][:500])
         ingest.report = [*ingest.report, *lines]
     return " ".join(line["text"] for line in lines if line["kind"] == "refused")
+
+
+def _patch_of(acquisition: Acquisition) -> Patch:
+    """The patch as which the records are held; a new one has the cadence that was asked for, another the finer one."""
+    if acquisition.patch is None:
+        key = {"team": acquisition.team, "series": acquisition.series, "harpnum": acquisition.harpnum}
+        patch, _ = Patch.objects.get_or_create(**key, defaults={"cadence_s": acquisition.cadence_s})
+        acquisition.patch = patch
+        acquisition.save(update_fields=["patch"])
+    if acquisition.patch.cadence_s > acquisition.cadence_s:
+        acquisition.patch.cadence_s = acquisition.cadence_s
+        acquisition.patch.save(update_fields=["cadence_s"])
+    return acquisition.patch
 
 
 def _settle(export: ExportRequest) -> None:

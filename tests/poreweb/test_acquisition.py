@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import drms
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
@@ -121,12 +122,72 @@ def test_an_export_that_is_never_made_is_left_for_single_files(
     assert "given up: JSOC has not made it in time" in words(acquisition)
 
 
-def test_a_missing_segment_is_not_waited_for(jsoc: JsocStandIn, team: Team, alice: User, queues: Any):
-    jsoc.faults.add("missing segment", "request", segment="Bt")
+def test_a_segment_that_is_missing_twice_is_not_waited_for(jsoc: JsocStandIn, team: Team, alice: User, queues: Any):
+    jsoc.faults.add("missing segment", "request", segment="Bt", times=2)
     acquisition = acquired(team, alice, queues)
     assert acquisition.state == Task.State.DONE, acquisition.error
     assert RawFile.objects.count() == 5 * N_RECORDS - 1
     assert [record.absent for record in acquisition.records.exclude(absent=[])] == [["Bt"]]
+    assert "JSOC has no Bt of 2011.02.15_00:00:00_TAI." in words(acquisition)
+
+
+def test_a_segment_that_is_missing_once_comes(
+    jsoc: JsocStandIn, archive: Archive, team: Team, alice: User, queues: Any
+):
+    jsoc.faults.add("missing segment", "request", segment="Bt")
+    assert acquired(team, alice, queues).state == Task.State.DONE
+    assert_held(team, archive)
+
+
+def test_a_record_without_continuum_is_not_called_held(jsoc: JsocStandIn, team: Team, alice: User, queues: Any):
+    for _ in range(2):
+        jsoc.faults.add("missing segment", "request", segment="continuum", times=2)
+    acquisition = acquired(team, alice, queues)
+    assert acquisition.state == Task.State.DONE, acquisition.error
+    assert acquisition.doing == f"{N_RECORDS - 1} of {N_RECORDS} records are held; JSOC has no continuum of the others."
+
+
+def test_a_coarser_cadence_is_that_of_the_query_and_of_the_patch(
+    jsoc: JsocStandIn, team: Team, alice: User, queues: Any
+):
+    acquisition = acquired(team, alice, queues, cadence_s=1440)
+    assert acquisition.state == Task.State.DONE, acquisition.error
+    assert Frame.objects.count() == (N_RECORDS + 1) // 2
+    assert acquisition.patch is not None
+    assert (acquisition.patch.cadence_s, acquisition.patch.gaps()) == (1440, [])
+
+
+def test_somebody_elses_export_under_the_same_email_is_not_taken_for_ours(
+    archive: Archive, settings: LazySettings, tmp_path: Any, team: Team, alice: User, queues: Any
+):
+    both = small_archive(2, harpnum=401, seed=9, into=small_archive(N_RECORDS))
+    with JsocStandIn(both, delay_s=0.2) as stand_in:
+        settings.JSOC_URL, settings.VAR_DIR, settings.MIN_FREE_MB = f"{stand_in.address}/", tmp_path, 0
+        settings.JSOC_PACE_S = 1
+        acquisition = previewed(team, alice, queues)
+        actions.order(acquisition, user=alice, run_after=False)
+        stand_in.faults.add("503", "request")
+        queues.work()
+        drms.Client(stand_in.config()).export(
+            "hmi.sharp_cea_720s[401][]{continuum}", method="url-tar", protocol="fits", email=EMAIL
+        )
+        acquisition = pass_time(queues, acquisition)
+    assert acquisition.state == Task.State.DONE, acquisition.error
+    assert list(team.patches.values_list("harpnum", flat=True)) == [377]
+    assert_held(team, archive)
+
+
+def test_what_is_held_already_is_processed_when_that_is_asked_for(
+    jsoc: JsocStandIn, team: Team, alice: User, queues: Any, monkeypatch: pytest.MonkeyPatch
+):
+    processed: list[int] = []
+    acquired(team, alice, queues)
+    monkeypatch.setattr(actions, "process_new_frames", lambda patch, **_: processed.append(patch.pk))
+    again = previewed(team, alice, queues)
+    assert processed == []  # a preview does nothing
+    actions.order(again, user=alice, run_after=True)
+    again = pass_time(queues, again)
+    assert processed == [again.patch_id]
 
 
 def test_an_unregistered_email_fails_with_what_to_do_and_can_be_tried_again(
@@ -158,15 +219,15 @@ def test_nothing_there_is_said(jsoc: JsocStandIn, team: Team, alice: User, queue
     assert "JSOC has no record of hmi.sharp_cea_720s[999][]" in acquisition.error
 
 
-def test_what_came_is_processed_once_all_is_there(jsoc: JsocStandIn, team: Team, alice: User, queues: Any, monkeypatch):
-    started: list[int] = []
-    from poreweb.tracks import actions as tracks
-
-    monkeypatch.setattr(tracks, "start_run", lambda patch, *_, **__: started.append(patch.pk))
+def test_what_came_is_processed_once_all_is_there(
+    jsoc: JsocStandIn, team: Team, alice: User, queues: Any, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+    monkeypatch.setattr(actions, "process_new_frames", lambda patch, **_: seen.append(patch.frames.count()))
     acquisition = previewed(team, alice, queues)
     actions.order(acquisition, user=alice, run_after=True)
-    acquisition = pass_time(queues, acquisition)
-    assert started == [acquisition.patch_id]
+    pass_time(queues, acquisition)
+    assert seen == [N_RECORDS]
 
 
 def test_two_orders_of_one_email_do_not_ask_at_once(

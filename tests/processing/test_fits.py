@@ -16,6 +16,7 @@ from processing.fits import (
     SEGMENTS,
     PatchFrame,
     Segment,
+    check_sums,
     join_segments,
     read_cards,
     read_image,
@@ -379,3 +380,19 @@ def test_real_files_cut_short(segment, part):
     raw = path.read_bytes()
     with pytest.raises(FitsError, match=r"cut short|no image"):
         read_segment(raw[: int(part * len(raw))], path.name)
+
+
+@needs_real_data
+def test_the_sums_of_jsocs_files_are_right_and_tell_of_a_changed_byte():
+    summed = 0
+    for record in RECORDS:
+        for path in paths_of(record):
+            raw = path.read_bytes()
+            check_sums(raw, path.name)
+            if b"CHECKSUM" in raw:
+                summed += 1
+                changed = bytearray(raw)
+                changed[-5000] ^= 3
+                with pytest.raises(FitsError, match="is damaged"):
+                    check_sums(bytes(changed), path.name)
+    assert summed > 20

@@ -158,8 +158,21 @@ def test_numbers_in_names_are_ordered_by_value():
         (fits_bytes(np.ones((4, 1, 4, 5)), CTYPE4="STOKES"), "x.fits is a cube along STOKES"),
         (fits_bytes(np.ones((30, 40, 50)))[:-60_000], "x.fits is damaged or cut short"),
         (fits_bytes(np.ones((30, 40, 50), np.int16), compressed=True)[:-2880], "x.fits is damaged or cut short"),
+        (gzip.compress(fits_bytes(np.random.default_rng(0).random((30, 40, 50))))[:-9000], "x.fits is damaged or cut"),
     ],
-    ids=["gif", "gzipped gif", "header", "1-d", "a column", "4-d", "spectrum", "Stokes", "cut", "cut and compressed"],
+    ids=[
+        "gif",
+        "gzipped gif",
+        "header",
+        "1-d",
+        "a column",
+        "4-d",
+        "spectrum",
+        "Stokes",
+        "cut",
+        "cut and compressed",
+        "cut and gzipped",
+    ],
 )
 def test_other_files_are_refused_in_a_sentence(raw, sentence):
     with pytest.raises(FitsError, match=sentence):
@@ -244,6 +257,7 @@ def test_files_are_sorted_by_the_times_in_their_headers():
     timed = times_of(sources)
     assert [frame.source.name for frame in timed] == ["35.fits", "47.fits", "59.fits"]
     assert [frame.t_s - TEN_36_S for frame in timed] == [0, 720, 1440]
+    assert times_of([opened(DATE_OBS="2013-06-20T10:35:25.6")])[0].t_s - TEN_36_S == 1
     assert np.array_equal(timed[0].read(), sources[1].frame(0))
 
 

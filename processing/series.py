@@ -172,12 +172,12 @@ def _records(folder: Path) -> tuple[int, str, list[list[Path]], list[str]]:
     Raises FrameError if they are of several HARPs or sequences, or of none.
     """
     by_time: dict[int, list[Path]] = defaultdict(list)
-    harps, left_out = set(), []
+    harps, left_out = set(), []  # the same number in the two series is two HARPs
     for path in sorted(folder.glob("*.fits")):
         try:
             raw = path.read_bytes()
             harpnum, t_rec_s, _ = read_key(raw, path.name)
-            title = f"HARP {harpnum}"
+            title = f"HARP {harpnum}{' (near-real-time)' if is_provisional(path.name) else ''}"
             if harpnum == NO_HARP:
                 title = str(read_cards(raw, path.name, (SEQUENCE,))[SEQUENCE])
         except FitsError as problem:

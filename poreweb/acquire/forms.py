@@ -118,6 +118,8 @@ class PreviewForm(HarpForm):
                 self.add_error(name, "HMI has records from April 2010 on, and none beyond 2039.")
         if first is not None and last is not None and last < first:
             self.add_error("last", "The last record must not be before the first one.")
+        if cleaned.get("series", "").endswith(PROVISIONAL):
+            cleaned["noaa_ar"] = None  # it was found for the definitive HARP of that number, which is another one
         return cleaned
 
     @property

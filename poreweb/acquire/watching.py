@@ -1,5 +1,6 @@
 """Watches: a HARP that still gets records, and folders in which files appear."""
 
+import logging
 import os
 import stat
 import time
@@ -10,28 +11,38 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from poreweb.acquire import jsoc, space
 from poreweb.acquire.actions import order_directly, say, start_preview
 from poreweb.acquire.fetch import FetchError
-from poreweb.acquire.models import Acquisition, SeenFile, Watch
+from poreweb.acquire.models import Acquisition, Record, SeenFile, Watch
 from poreweb.acquire.wanted import Wanted
+from poreweb.observations.actions import IngestReport
 from poreweb.observations.jobs import ingest_here
 from poreweb.observations.models import Frame, Ingest
 from poreweb.observations.signals import ingest_done
 from poreweb.observations.unpack import FITS_SUFFIXES, TAR_SUFFIXES
 from poreweb.people.models import Team
 from poreweb.work.models import Task
-from poreweb.work.tasks import PutOffError, dispatch, must_hold, wake
+from poreweb.work.tasks import PutOffError, SupersededError, dispatch, must_hold, wake
 from processing.errors import ParameterError
 from processing.timekeys import CADENCE_S, format_t_rec
 
+log = logging.getLogger(__name__)
 SETTLED_S = 60  # a file that changed less long ago may still be written
-MOST_AT_ONCE = 500  # files of one look; the rest comes with the next
+# Of one look, which thus ends long before its queue's limit of half an hour; the rest comes with the next
+MOST_AT_ONCE = 100  # files
+MOST_BYTES_AT_ONCE = 512 * space.MB  # but for one file that is larger
+CHOOSING_S = 300  # a disk that fails takes seconds to say so of each file
+PIECE = 1 << 20  # bytes of a file that are read at once
 SHORTEST_S, LONGEST_S = 60, 86_400
 AFTER_FAILURE = timedelta(hours=6)  # so that what cannot be had is not asked for 120 times a day
+UNREAD = " cannot be read: "  # what `observations.unpack` says, after the name, when the disk failed
+DAY_S = 86_400  # once in so long, as much is asked for again, since JSOC fills slots and segments later
+
+NewFile = tuple[str, Path, os.stat_result]  # as it is named in the rows, where it is, as it was
 
 
 # -- Every change to watches ------------------------------------------------------------------------------
@@ -139,13 +150,22 @@ def allowed_folder(folder: str) -> Path:
 
 
 def look(watch: Watch) -> None:
-    """Look once, store what was found, and put the next look off. A trouble is shown, and looked past."""
+    """
+    Look once, store what was found, and put the next look off.
+
+    Whatever goes wrong is shown, and looked past: a full disk or a bug ends a look, never the watch.
+    """
     is_folder, has_more = watch.kind == Watch.Kind.FOLDER, False
     try:
         said, n_new, has_more = _look_at_folder(watch) if is_folder else (*_look_at_harp(watch), False)
         problem = ""
+    except (PutOffError, SupersededError):
+        raise
     except (FetchError, ParameterError, space.NoRoomError) as trouble:
         said, n_new, problem = watch.said, 0, f"{str(trouble).rstrip('.')}."
+    except Exception as bug:  # or RQ's time limit, or a database that does not answer
+        log.exception("%s: a look failed", watch)
+        said, n_new, problem = watch.said, 0, f"{type(bug).__name__}: {str(bug)[:500].rstrip('.')}."
     with transaction.atomic():
         must_hold(watch)
         found = {"n_new": F("n_new") + n_new, "last_new_at": timezone.now()} if n_new else {}
@@ -154,23 +174,28 @@ def look(watch: Watch) -> None:
 
 
 def _look_at_harp(watch: Watch) -> tuple[str, int]:
-    """Ask for the records that are newer than the patch's last one."""
+    """Ask for the records that are newer than the last one; words, and how many came since the last look."""
+    n_new = max(_n_came(watch) - watch.n_new, 0)  # fewer when one that had failed was tried again
     if under_way := watch.acquisitions.filter(state__in=Task.OPEN).first():
-        return f"{under_way} is still under way.", 0
+        return f"{under_way} is still under way.", n_new
+    held = _last_held(watch)
     failed = watch.acquisitions.first()
-    if failed and failed.state == Task.State.FAILED and timezone.now() - failed.created_at < AFTER_FAILURE:
+    if (
+        failed
+        and failed.state == Task.State.FAILED
+        and timezone.now() - failed.created_at < AFTER_FAILURE
+        and (held is None or failed.last_s is None or held < failed.last_s)  # one in the middle keeps nothing up
+    ):
         raise ParameterError(f"the last request failed and is made again after some hours: {failed.error.rstrip('.')}")
     newest = jsoc.last_t_rec(watch.series, watch.harpnum or 0)
     if newest is None:
-        return f"JSOC has no record of {watch} yet.", 0
-    frames = Frame.objects.filter(
-        patch__team=watch.team, patch__series=watch.series, patch__harpnum=watch.harpnum, raw_files__segment="continuum"
-    )
-    held = frames.aggregate(last=Max("t_rec_s"))["last"]
-    if held is not None and newest <= held:
-        return f"Nothing new; the last record is {format_t_rec(newest)}.", 0
+        return f"JSOC has no record of {watch} yet.", n_new
+    said = f"Asked for the records up to {format_t_rec(newest)}"
     first = None if held is None else held + CADENCE_S
-    n_slots = 0 if first is None else (newest - first) // CADENCE_S + 1
+    if first is not None and not _looked_back(watch):
+        first, said = min(first, newest - DAY_S), f"{said}, and for those of the day before it again"
+    elif first is not None and newest < first:
+        return f"Nothing new; the last record is {format_t_rec(newest)}.", n_new
     with transaction.atomic():
         must_hold(watch)
         acquisition = start_preview(
@@ -180,14 +205,38 @@ def _look_at_harp(watch: Watch) -> tuple[str, int]:
         order_directly(acquisition)
         Acquisition.objects.filter(pk=acquisition.pk).update(watch=watch, run_after=watch.run_after)
         say(acquisition, f"Asked for by the watch of {watch}.")
-    return f"Asked for the records up to {format_t_rec(newest)}.", n_slots
+    return f"{said}.", n_new
+
+
+def _n_came(watch: Watch) -> int:
+    """Records of which something came by this watch's requests."""
+    files = Q(raw_files__ingest__acquisitions__watch=watch, raw_files__conflict=False)
+    return Frame.objects.filter(files, patch__team=watch.team).distinct().count()
+
+
+def _last_held(watch: Watch) -> int | None:
+    """T_REC in seconds of the last record with a continuum, or of which JSOC gave the watch all that it has."""
+    frames = Frame.objects.filter(
+        patch__team=watch.team, patch__series=watch.series, patch__harpnum=watch.harpnum, raw_files__segment="continuum"
+    )
+    done = Record.objects.filter(acquisition__watch=watch, acquisition__state=Task.State.DONE)
+    lasts = (frames.aggregate(last=Max("t_rec_s"))["last"], done.aggregate(last=Max("t_rec_s"))["last"])
+    return max((last for last in lasts if last is not None), default=None)
+
+
+def _looked_back(watch: Watch) -> bool:
+    """Whether some request of the last day reached back a day or to the HARP's beginning."""
+    far = Q(first_s=None) | Q(first_s__lte=F("last_s") - DAY_S)
+    return watch.acquisitions.filter(far, created_at__gt=timezone.now() - timedelta(seconds=DAY_S)).exists()
 
 
 def _look_at_folder(watch: Watch) -> tuple[str, int, bool]:
     """Read the files that are new, or not as they were when they were read; whether there are more of them."""
     folder = allowed_folder(watch.folder)
     new, waiting = _new_files(watch, folder)
-    now, has_more = new[:MOST_AT_ONCE], len(new) > MOST_AT_ONCE
+    now, n_unreadable, has_more = _a_lot(new)
+    if n_unreadable:
+        waiting += f"; {n_unreadable} cannot be read"
     if not now:
         return f"Nothing new{waiting}.", 0, False
     space.must_have_room(watch.team, sum(status.st_size for _, _, status in now))
@@ -201,20 +250,59 @@ def _look_at_folder(watch: Watch) -> tuple[str, int, bool]:
             ingest_done.send(Ingest, ingest=ingest)
     with transaction.atomic():
         must_hold(watch)
-        for name, path, status in now:
-            if _is_still(path, status):  # one that went away or changed meanwhile is read when it is there again
-                SeenFile.objects.update_or_create(
-                    watch=watch, path=name, defaults={"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-                )
+        n_seen = _note_seen(watch, now, report)
     refused = f", {report.n_refused} refused" if report.n_refused else ""
     said = f"Read {len(now)} files: {report.n_new} new segments, {report.n_duplicate} held already{refused}{waiting}"
-    return f"{said}{'; more follow' if has_more else ''}.", report.n_new, has_more
+    # files of which none can be noted would come again at once, for ever
+    return f"{said}{'; more follow' if has_more else ''}.", report.n_new, has_more and n_seen > 0
 
 
-def _new_files(watch: Watch, folder: Path) -> tuple[list[tuple[str, Path, os.stat_result]], str]:
+def _a_lot(new: list[NewFile]) -> tuple[list[NewFile], int, bool]:
+    """Files for one look, how many were passed over since the disk does not give them, and whether others remain."""
+    now: list[NewFile] = []
+    n_bytes = n_unreadable = 0
+    until = time.monotonic() + CHOOSING_S
+    for name, path, status in new:
+        n_bytes += status.st_size
+        if now and (len(now) >= MOST_AT_ONCE or n_bytes > MOST_BYTES_AT_ONCE or time.monotonic() > until):
+            return now, n_unreadable, True
+        if _can_be_read(path):
+            now.append((name, path, status))
+        else:
+            n_unreadable += 1
+    return now, n_unreadable, False
+
+
+def _can_be_read(path: Path) -> bool:
+    """Whether the disk gives all of a file; that it went away is seen later."""
+    try:
+        with path.open("rb") as file:
+            while file.read(PIECE):
+                pass
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _note_seen(watch: Watch, files: list[NewFile], report: IngestReport) -> int:
+    """Note the files that were read as they are, how many; one that went away, changed or failed comes again."""
+    unread = {line["text"].partition(UNREAD)[0] for line in report.lines if UNREAD in line["text"]}
+    n_seen = 0
+    for name, path, status in files:
+        if path.name not in unread and _is_still(path, status):
+            SeenFile.objects.update_or_create(
+                watch=watch, path=name, defaults={"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+            )
+            n_seen += 1
+    return n_seen
+
+
+def _new_files(watch: Watch, folder: Path) -> tuple[list[NewFile], str]:
     """What is to be read, as it is named in the rows, and words for what is not yet."""
     seen = {row.path: (row.size, row.mtime_ns) for row in watch.seen_files.all()}
-    new: list[tuple[str, Path, os.stat_result]] = []
+    new: list[NewFile] = []
     n_waiting = n_closed = 0
     for path, status in _files_in(folder):
         # a name need not be text, but a row's is

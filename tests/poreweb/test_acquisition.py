@@ -17,6 +17,7 @@ from poreweb.work.models import Task
 from processing.errors import ParameterError
 from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.poreweb.acquiring import EMAIL, acquired, assert_held, pass_time, previewed, words
+from tests.real_data import REAL_DATA, needs_real_data
 
 N_RECORDS = 5
 
@@ -317,3 +318,19 @@ def test_an_attempt_that_was_overtaken_stores_nothing(
     queues.work()
     export = ExportRequest.objects.get()
     assert (export.state, export.request_id) == (ExportRequest.State.SENDING, "")
+
+
+@needs_real_data
+@pytest.mark.parametrize("method", ["url-tar", "url_quick"])
+def test_a_real_record_comes_once(
+    method: str, settings: LazySettings, tmp_path: Any, team: Team, alice: User, queues: Any
+):
+    real = Archive.from_folders(REAL_DATA / "harp377")
+    with JsocStandIn(real, delay_s=0) as stand_in:
+        settings.JSOC_URL, settings.VAR_DIR, settings.MIN_FREE_MB = f"{stand_in.address}/", tmp_path, 0
+        acquisition = acquired(team, alice, queues, method=method)
+    assert acquisition.state == Task.State.DONE, acquisition.error
+    assert_held(team, real, as_is=method == "url_quick")
+    assert acquisition.exports.count() == 1
+    frame = Frame.objects.get()
+    assert (round(frame.mu_min or 0, 3), round(frame.mu_max or 0, 3)) == (0.855, 0.989)

@@ -5,6 +5,7 @@ The steps of the chain, in order:
 
 `fits`       FITS bytes -> segments and patch frames; `quality` what QUALITY says; `images` files without a SHARP header
 `geometry`   a pixel of a CEA map -> place on the Sun, mu, helioprojective
+`sequence_files` sequences of other instruments as files; `calibrate` darks and flats; `coalign` shifts between frames
 `heliographic` helioprojective images of any instrument -> CEA maps of a patch, through sunpy
 `reduce`     continuum -> contrast: limb darkening (`limb_darkening`) out, quiet Sun to 1.0
 `enhance`    contrast -> sharpened contrast on the doubled grid: our network, the published one, Richardson-Lucy

@@ -16,7 +16,7 @@ from processing.chain import FrameResult, process_frame
 from processing.commands import described, pixel_side_mm, read_contrast, read_labels, t_rec_of, write_table
 from processing.errors import FitsError, FrameError, ParameterError
 from processing.files import check_output, replacing
-from processing.fits import NO_HARP, SEQUENCE, PatchFrame, read_cards, read_key, read_patch_frame
+from processing.fits import NO_HARP, PROVISIONAL, SEQUENCE, PatchFrame, read_cards, read_key, read_patch_frame
 from processing.flags import FeatureFlag
 from processing.images import doubled_grid, read_plain_cards, write_plain
 from processing.limb_darkening import LIMB_DARKENING
@@ -28,6 +28,8 @@ from processing.timekeys import CADENCE_S, compact_t_rec, format_t_rec, slots_be
 from processing.track import DetectedFrame, Link, link_series, series_breaks
 
 Series = list[tuple[int, Path]]
+# By its name alone is a file known to be near-real-time; no header tells
+_PROVISIONAL_NAME = re.compile(rf"hmi\.sharp_cea_\w+{PROVISIONAL}\.\d+\.")
 
 
 def track(
@@ -177,7 +179,7 @@ def _records(folder: Path) -> tuple[int, str, list[list[Path]], list[str]]:
         try:
             raw = path.read_bytes()
             harpnum, t_rec_s, _ = read_key(raw, path.name)
-            title = f"HARP {harpnum}{' (near-real-time)' if is_provisional(path.name) else ''}"
+            title = f"HARP {harpnum}{' (near-real-time)' if _PROVISIONAL_NAME.match(path.name) else ''}"
             if harpnum == NO_HARP:
                 title = str(read_cards(raw, path.name, (SEQUENCE,))[SEQUENCE])
         except FitsError as problem:
@@ -186,7 +188,8 @@ def _records(folder: Path) -> tuple[int, str, list[list[Path]], list[str]]:
         by_time[t_rec_s].append(path)
         harps.add((harpnum, title))
     if len(harps) != 1:
-        why = f": {left_out[0]}" if left_out and not harps else "; one at a time, please"
+        names = ", ".join(sorted(title for _, title in harps)[:3])
+        why = f" ({names}); one at a time, please" if harps else f": {left_out[0]}" if left_out else ""
         raise FrameError(f"{folder} holds {len(harps)} HARPs in .fits files{why}")
     return *harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)], left_out
 

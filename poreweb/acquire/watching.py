@@ -263,11 +263,12 @@ def _a_lot(new: list[NewFile]) -> tuple[list[NewFile], int, bool]:
     n_bytes = n_unreadable = 0
     until = time.monotonic() + CHOOSING_S
     for name, path, status in new:
-        n_bytes += status.st_size
-        if now and (len(now) >= MOST_AT_ONCE or n_bytes > MOST_BYTES_AT_ONCE or time.monotonic() > until):
+        is_full = len(now) >= MOST_AT_ONCE or (now and n_bytes + status.st_size > MOST_BYTES_AT_ONCE)
+        if is_full or time.monotonic() > until:
             return now, n_unreadable, True
         if _can_be_read(path):
             now.append((name, path, status))
+            n_bytes += status.st_size
         else:
             n_unreadable += 1
     return now, n_unreadable, False

@@ -72,7 +72,8 @@ def patch_page(request: Request, pk: int) -> HttpResponse:
         "curve_rows": curve_rows,
         "exports": charts.latest_exports(run) if run else [],
         "kinds": Export.Kind,
-        "form": RunForm(),
+        # a sequence's own pixels need other parameters than HMI's: those of its newest run fit them
+        "form": RunForm(initial=runs[0].parameters if runs and patch.harpnum is None else None),
         "can_write": may_write(request.user, patch.team),
         "n_unread": unread_by_patch(request.user).get(patch.pk, 0),
     }

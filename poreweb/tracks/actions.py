@@ -2,19 +2,21 @@
 
 import hashlib
 import json
+import logging
 import subprocess
+from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 import poreweb
-from poreweb.observations.models import Ingest, Patch, RawFile
+from poreweb.observations.models import Frame, Ingest, Patch, RawFile
 from poreweb.tracks import rows
 from poreweb.tracks.changes import change_lineage
 from poreweb.tracks.extension import TakenOver, arrival, highest_track
@@ -31,9 +33,15 @@ from processing.parameters import ChainParameters
 from processing.track import Linked
 from processing.track.extend import REOPENED
 
+log = logging.getLogger(__name__)
 # A run whose failed frames are more than this share is not to be trusted as a series.
 MAX_FAILED_SHARE = 0.2
 SEGMENTS_READ = ("continuum", *FIELD_SEGMENTS, *ERROR_SEGMENTS)  # those that a frame has
+_READ_BY_RUNS = RawFile.objects.filter(segment__in=SEGMENTS_READ, conflict=False).order_by("segment", "pk")
+# Of runs: done now, or done before frames were added.
+_HAS_LINEAGE = Q(state=Run.State.DONE) | Exists(
+    Batch.objects.filter(run=OuterRef("pk"), kind=Batch.Kind.TRACK, state=Task.State.DONE)
+)
 
 
 @cache
@@ -114,7 +122,7 @@ def extend_run(run: Run, *, user: User | None = None) -> int:
     ParameterError
         If the run is not done, or there is no such frame, or one that is not later.
     """
-    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    run = run.locked()
     arrived = arrival(run)
     if arrived.refusal:
         raise ParameterError(arrived.refusal)
@@ -132,43 +140,69 @@ def extend_run(run: Run, *, user: User | None = None) -> int:
             "highest_track": highest_track(run),
         }
     )
-    run.state, run.error, run.finished_at, run.input_hash = Run.State.RUNNING, "", None, input_hash(run)
+    run.state, run.error, run.finished_at = Run.State.RUNNING, "", None
+    run.input_hash = input_hash(run, as_read=True)
     run.save(update_fields=["extensions", "state", "error", "finished_at", "input_hash"])
     _dispatch_frames(run, first, first + n_new)
     write_log(run, f"{n_new} frame{'s' if n_new > 1 else ''} added with code {code_version()}.")
     return n_new
 
 
-def input_hash(run: Run) -> str:
+def input_hash(run: Run, *, as_read: bool = False) -> str:
     """
-    SHA-256 over the raw files that a run reads, its parameters, and where frames were added to it.
+    SHA-256 over the raw files that are held of a run's frames, its parameters, and where frames were added to it.
 
     Once it is tracked, also over the settled links that it kept from another run. Equal
     hashes give equal results, but for what people had settled when frames were added.
+    ``as_read`` takes the files that a frame was measured from, where it was, instead of
+    those held now: a run keeps that one, so that the two differ when there is more to read.
     """
     digest = hashlib.sha256(json.dumps(run.parameters, sort_keys=True).encode())
     if run.settled_hash:
         digest.update(f"settled {run.settled_hash}\n".encode())
     for added in run.extensions:
         digest.update(f"added from {added['first']}\n".encode())
-    files = RawFile.objects.filter(frame__segmentations__run=run, segment__in=SEGMENTS_READ, conflict=False)
-    ordered = files.order_by("frame__t_rec_s", "segment", "pk")
-    for t_rec_s, segment, sha256 in ordered.values_list("frame__t_rec_s", "segment", "sha256"):
-        digest.update(f"{t_rec_s} {segment} {sha256}\n".encode())
+    held = defaultdict(list)
+    files = _READ_BY_RUNS.filter(frame__segmentations__run=run).values_list("frame", "segment", "sha256")
+    for frame, *file in files:
+        held[frame].append(file)
+    frames = run.segmentations.order_by("frame__t_rec_s").values_list("frame__t_rec_s", "frame", "files")
+    for t_rec_s, frame, read in frames:
+        for segment, sha256 in read if as_read and read is not None else held[frame]:
+            digest.update(f"{t_rec_s} {segment} {sha256}\n".encode())
     return digest.hexdigest()
+
+
+def files_of(frame: Frame) -> list[tuple[str, str]]:
+    """What a run that measures the frame now reads: segments and SHA-256 of the files."""
+    return list(_READ_BY_RUNS.filter(frame=frame).values_list("segment", "sha256"))
+
+
+# -- What comes in -----------------------------------------------------------------------------------
 
 
 def process_ingest(ingest: Ingest, **_: Any) -> None:
     """Process the patches of a delivery, when that was asked for."""
     if ingest.run_after:
-        for patch in ingest.patches.all():
+        for patch in ingest.patches.order_by("pk"):  # in one order, since each is locked until all are done
             process_new_frames(patch, user=ingest.user)
 
 
-def process_what_waited(run: Run, **_: Any) -> None:
-    """Go on with what came while a run that is now done was at work."""
-    if run.patch.process_new:
-        process_new_frames(run.patch, user=run.created_by)
+def look_when_committed(run: Run, **_: Any) -> None:
+    """Go on with what waits for a run that ends, when whoever else wants to hear of its end has done his part."""
+    # the patch keeps that frames wait until it is gone on with, so that the next delivery finds what is lost here
+    transaction.on_commit(partial(process_what_waited, run), robust=True)
+
+
+@transaction.atomic
+def process_what_waited(run: Run) -> None:
+    """Go on with what came while a run that has now ended was at work."""
+    patch = Patch.objects.select_for_update(no_key=True).get(pk=run.patch_id)
+    if not patch.process_new:
+        return
+    patch.process_new = False
+    patch.save(update_fields=["process_new"])
+    process_new_frames(patch, user=run.created_by)
 
 
 @transaction.atomic
@@ -176,24 +210,57 @@ def process_new_frames(patch: Patch, *, user: User | None = None) -> None:
     """
     Process what the patch's newest run has not seen.
 
-    The run goes on where all new frames are later than its own; otherwise a new one with the
-    same parameters keeps what people have settled. While a run is at work the frames wait
-    until it is done. A patch of which the run has seen every file is left as it is.
+    The run goes on where all new frames are later than its own; otherwise, or when files
+    have come that it has not read, a new one with the same parameters keeps what people
+    have settled. While a run is at work the frames wait until it has ended, and after one
+    that failed and was begun again once, until a person does so. A patch of which the run
+    has seen every file is left as it is.
     """
     patch = Patch.objects.select_for_update(no_key=True).get(pk=patch.pk)
-    latest = patch.runs.exclude(state=Run.State.CANCELLED).first()
-    patch.process_new = latest is not None and latest.state == Run.State.RUNNING
+    # one that was cancelled before it came to anything is as if it had not been
+    latest = patch.runs.filter(~Q(state=Run.State.CANCELLED) | _HAS_LINEAGE).first()
+    waited, patch.process_new = patch.process_new, latest is not None and latest.state == Run.State.RUNNING
     patch.save(update_fields=["process_new"])
     if patch.process_new:
         return
     if latest is None:
         start_run(patch, ChainParameters(), user=user)
-    elif latest.state != Run.State.DONE:
-        start_run(patch, latest.chain_parameters, user=user, parent=latest)
-    elif not arrival(latest).refusal:
+    elif latest.state == Run.State.FAILED:
+        _begin_again(latest, user=user, waited=waited)
+    elif latest.state == Run.State.CANCELLED or input_hash(latest) != latest.input_hash:
+        _follow(latest, user=user)
+    elif not (arrived := arrival(latest)).refusal:
         extend_run(latest, user=user)
-    elif arrival(latest).frames or input_hash(latest) != latest.input_hash:
-        start_run(patch, latest.chain_parameters, user=user, parent=latest, settled_from=latest)
+    elif arrived.frames:
+        _follow(latest, user=user)
+
+
+def _begin_again(failed: Run, *, user: User | None, waited: bool) -> None:
+    """
+    Try a failed run once more, or a new one in its place; when that has been done, frames wait for a person.
+
+    A run that people may have worked on, or that holds all frames, is retried, and goes on
+    with the others when it is done. ``waited`` is whether frames have waited for it before.
+    """
+    frames_wait = arrival(failed).frames
+    if failed.n_automatic:
+        if not waited:
+            write_log(failed, "Frames have come. They wait until this run is retried or a new one is started.")
+        Patch.objects.filter(pk=failed.patch_id).update(process_new=True)
+    elif failed.n_tracked or not frames_wait:
+        # what came with files for frames that it has measured is seen when it is done
+        Patch.objects.filter(pk=failed.patch_id).update(process_new=True)
+        retry_run(failed, by_itself=True)
+    else:
+        run = _follow(failed, user=user)
+        run.n_automatic = failed.n_automatic + 1
+        run.save(update_fields=["n_automatic"])
+
+
+def _follow(latest: Run, *, user: User | None) -> Run:
+    """A new run with the parameters of the newest one, and what is settled in the newest that came to anything."""
+    source = latest.patch.runs.filter(_HAS_LINEAGE).first()
+    return start_run(latest.patch, latest.chain_parameters, user=user, parent=latest, settled_from=source)
 
 
 @transaction.atomic
@@ -215,7 +282,7 @@ def mark_failed(batch: Batch, segmentation: Segmentation, reason: str) -> None:
     """Keep why a frame cannot be processed; the run goes on."""
     must_hold(batch)
     segmentation.state, segmentation.reason = Segmentation.State.FAILED, reason
-    segmentation.save(update_fields=["state", "reason"])
+    segmentation.save(update_fields=["state", "reason", "files"])
     write_log(segmentation.run, f"Frame {segmentation.frame.t_rec} failed: {reason}.")
 
 
@@ -256,7 +323,7 @@ def store_lineage(
 
 def advance(run: Run) -> None:
     """Take the step that is due when a batch has ended. Called in the transaction that ended it."""
-    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    run = run.locked()
     if run.state != Run.State.RUNNING or run.batches.filter(state__in=Task.OPEN).exists():
         return
     failed = run.batches.filter(state=Task.State.FAILED)
@@ -273,9 +340,9 @@ def advance(run: Run) -> None:
         write_log(run, f"{n_all - n_failed} of {n_all} frames measured; tracking.")
         dispatch(Batch.objects.create(run=run, kind=Batch.Kind.TRACK, first=n_tracked, last=n_all - 1))
     else:
-        # a retry may have read files that came after the start
-        run.input_hash, run.sparkline = input_hash(run), rows.sparkline(run)
-        run.save(update_fields=["input_hash", "sparkline"])
+        # files may have come after the start, before a frame was measured or after
+        run.input_hash, run.sparkline, run.n_automatic = input_hash(run, as_read=True), rows.sparkline(run), 0
+        run.save(update_fields=["input_hash", "sparkline", "n_automatic"])
         _end(run, Run.State.DONE)
         run_done.send(Run, run=run)
 
@@ -284,12 +351,14 @@ def _end(run: Run, state: Run.State, error: str = "") -> None:
     run.state, run.error, run.finished_at = state, error, timezone.now()
     run.save(update_fields=["state", "error", "finished_at"])
     write_log(run, f"Run {state.label}. {error}".strip())
+    if state != Run.State.DONE:  # of which `run_done` tells
+        look_when_committed(run)
 
 
 @transaction.atomic
 def cancel_run(run: Run) -> bool:
     """Stop a run: its waiting batches are dropped, a working one ends after its frame. False if it had ended."""
-    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    run = run.locked()
     if run.state != Run.State.RUNNING:
         return False
     run.batches.filter(state__in=Task.OPEN).update(state=Task.State.CANCELLED, finished_at=timezone.now())
@@ -298,18 +367,20 @@ def cancel_run(run: Run) -> bool:
 
 
 @transaction.atomic
-def retry_run(run: Run) -> bool:
+def retry_run(run: Run, *, by_itself: bool = False) -> bool:
     """
     Queue again what failed or was cancelled; frames already measured are kept. False if there is nothing.
 
     A frame that failed among those that have been tracked stays so: what is settled is not opened again.
+    ``by_itself`` is without a person, which is done once only.
     """
-    run = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    run = run.locked()
     if run.state not in (Run.State.FAILED, Run.State.CANCELLED):
         return False
     run.state, run.error, run.finished_at = Run.State.RUNNING, "", None
-    run.save(update_fields=["state", "error", "finished_at"])
-    write_log(run, "Retried.")
+    run.n_automatic = run.n_automatic + 1 if by_itself else 0
+    run.save(update_fields=["state", "error", "finished_at", "n_automatic"])
+    write_log(run, "Retried, since frames have come." if by_itself else "Retried.")
     failed_frames = run.segmentations.filter(state=Segmentation.State.FAILED, index__gte=run.n_tracked)
     again = set(failed_frames.values_list("index", flat=True))
     failed_frames.update(state=Segmentation.State.WAITING, reason="")

@@ -15,4 +15,4 @@ class TracksConfig(AppConfig):
         from poreweb.tracks.signals import run_done
 
         ingest_done.connect(actions.process_ingest, dispatch_uid="tracks.process_ingest")
-        run_done.connect(actions.process_what_waited, dispatch_uid="tracks.process_what_waited")
+        run_done.connect(actions.look_when_committed, dispatch_uid="tracks.look_when_committed")

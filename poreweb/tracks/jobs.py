@@ -32,6 +32,7 @@ def _work(batch: Batch) -> None:
     for segmentation in waiting.select_related("run", "run__patch", "frame"):
         if not holds(batch):
             return
+        segmentation.files = actions.files_of(segmentation.frame)  # before: what comes meanwhile counts as not read
         process_segmentation(batch, segmentation, n_frames)
 
 

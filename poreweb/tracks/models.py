@@ -46,6 +46,7 @@ class Run(models.Model):
     # each with first (index), n_frames, code_version, by, at (ISO 8601) and highest_track (number given until then)
     extensions: Any = models.JSONField("frames that were added after it was done", default=list, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING, db_index=True)
+    n_automatic = models.PositiveSmallIntegerField("times begun again by itself since it failed", default=0)
     error = models.TextField(blank=True)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -63,6 +64,16 @@ class Run(models.Model):
     def get_absolute_url(self) -> str:
         """Address of its page."""
         return reverse("tracks:run", args=[self.pk])
+
+    def locked(self) -> "Run":
+        """
+        The run as it stands, locked until the end of the transaction; its patch is locked before it.
+
+        Whoever changes what a run is at takes the two in this order, so that nobody waits for
+        each other, and none misses that frames came while it ended.
+        """
+        Patch.objects.select_for_update(no_key=True).get(pk=self.patch_id)
+        return Run.objects.select_for_update(no_key=True).get(pk=self.pk)
 
     @property
     def chain_parameters(self) -> ChainParameters:
@@ -127,8 +138,8 @@ class Batch(Task):
         return f"{self.kind} {self.first}-{self.last} of {self.run}"
 
     def lock_first(self) -> None:
-        """The run before its batches, as whoever cancels or retries a run does."""
-        Run.objects.select_for_update(no_key=True).get(pk=self.run_id)
+        """The patch, then the run before its batches, as whoever cancels or retries a run does."""
+        self.run.locked()
 
     def when_done(self) -> None:
         """Go on with the run when this was its last open batch."""
@@ -159,6 +170,8 @@ class Segmentation(models.Model):
     index = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     reason = models.TextField("why it failed", blank=True)
+    # NULL before it is tried, and in runs from before it was kept
+    files: Any = models.JSONField("files that it was made from, each as segment and SHA-256", null=True)
     quiet_sun = models.FloatField("quiet-Sun level, DN/s at disk centre", null=True)
     quiet_sun_enhanced = models.FloatField("quiet-Sun level after sharpening, DN/s at disk centre", null=True)
     quiet_curve: Any = models.JSONField("quiet Sun over mu, as `processing.limb_darkening.QuietCurve`", null=True)

@@ -8,8 +8,8 @@ from typing import TypeVar
 import django_rq
 import redis
 from django.apps import apps
-from django.db import transaction
-from django.db.models import QuerySet
+from django.db import OperationalError, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from rq import Queue
 from rq.exceptions import NoSuchJobError
@@ -54,7 +54,8 @@ def _enqueue(model: type[Task], pk: int, seen: int) -> None:
     """Queue one more attempt, unless someone else has done so since ``seen`` was read."""
     attempt = seen + 1
     job_id = f"{model._meta.label_lower.replace('.', '-')}-{pk}-{attempt}"
-    changed = model._default_manager.filter(pk=pk, state__in=Task.OPEN, attempts=seen).update(
+    due = Q(not_before__isnull=True) | Q(not_before__lte=timezone.now())  # it may have put itself off since
+    changed = model._default_manager.filter(due, pk=pk, state__in=Task.OPEN, attempts=seen).update(
         attempts=attempt, job_id=job_id, dispatched_at=timezone.now(), state=Task.State.WAITING, not_before=None
     )
     if not changed:
@@ -150,15 +151,35 @@ def _held(task: AnyTask) -> "QuerySet[AnyTask]":
     return type(task)._default_manager.filter(pk=task.pk, attempts=task.attempts, state=Task.State.RUNNING)
 
 
-@transaction.atomic
 def finish(task: Task, state: Task.State, error: str = "") -> None:
-    """Close a task that is still open in this attempt and let it draw its consequences, once."""
+    """
+    Close a task that is still open in this attempt and let it draw its consequences, once.
+
+    Consequences that cannot be drawn are logged and told by the row's error: a task that
+    was done has then failed, and one that failed is closed without them. What a database
+    does that is busy or away passes; it is raised, and the task stays open.
+    """
+    try:
+        _close(task, state, error)
+    except OperationalError:
+        raise
+    except Exception as bug:
+        log.exception("%s %s is %s, but what follows from that cannot be done", type(task).__name__, task.pk, state)
+        problem = str(bug) if isinstance(bug, PorewebError) else f"{type(bug).__name__}: {bug}"
+        if state == Task.State.FAILED:
+            _close(task, state, f"{error} What follows from that failed as well: {problem}", draw=False)
+        else:
+            finish(task, Task.State.FAILED, problem)
+
+
+@transaction.atomic
+def _close(task: Task, state: Task.State, error: str, *, draw: bool = True) -> None:
     task.lock_first()
     model = type(task)
     closed = model._default_manager.filter(pk=task.pk, attempts=task.attempts, state__in=Task.OPEN).update(
         state=state, error=error, finished_at=timezone.now()
     )
-    if not closed:
+    if not closed or not draw:
         return
     task.refresh_from_db()
     if state == Task.State.DONE:
@@ -177,7 +198,8 @@ def reconcile() -> int:
     Return to the queue every open task whose job is gone; the number returned.
 
     A job is gone when Redis does not know it, when it ended without closing its row
-    (its work-horse was killed), or when its worker stopped sending heartbeats.
+    (its work-horse was killed), or when its worker stopped sending heartbeats. A row that
+    makes trouble is logged and left to the next time, so that it does not keep the others.
     """
     returned = 0
     for model in task_models():
@@ -193,17 +215,28 @@ def reconcile() -> int:
                 continue
             if task.job_id in waiting or _is_started(task.job_id, queue):
                 continue
-            task.refresh_from_db()  # it may have ended, and its job with it, since it was read
-            if not task.is_open:
-                continue
-            returned += 1
-            tried = task.attempts - task.forgiven
-            if tried >= MAX_ATTEMPTS:
-                finish(task, Task.State.FAILED, f"Its worker died {tried} times while working on it.")
-            else:
-                log.warning("%s %s lost its worker and is queued again", model.__name__, task.pk)
-                _enqueue(model, task.pk, task.attempts)
+            try:
+                returned += _return_lost(task)
+            except Exception:
+                log.exception("%s %s cannot be returned to its queue", model.__name__, task.pk)
     return returned
+
+
+def _return_lost(task: Task) -> bool:
+    """Queue a task again whose job is gone, or close it after too many; False if it has moved on since it was read."""
+    # it may have ended, and its job with it, or put itself off since; or somebody has deleted it
+    seen = type(task)._default_manager.filter(
+        pk=task.pk, attempts=task.attempts, state__in=Task.OPEN, not_before__isnull=True
+    )
+    if not seen.exists():
+        return False
+    tried = task.attempts - task.forgiven
+    if tried >= MAX_ATTEMPTS:
+        finish(task, Task.State.FAILED, f"Its worker died {tried} times while working on it.")
+    else:
+        log.warning("%s %s lost its worker and is queued again", type(task).__name__, task.pk)
+        _enqueue(type(task), task.pk, task.attempts)
+    return True
 
 
 def dispatch_due(model: type[Task]) -> None:

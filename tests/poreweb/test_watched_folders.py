@@ -315,11 +315,10 @@ def test_a_bug_is_shown_and_gone_on_from(
 
     with monkeypatch.context() as patched:
         patched.setattr(watching, "_files_in", breaks)
-        with pytest.raises(RuntimeError):
-            queues.work()
+        queues.work()
     page = as_alice.get(reverse("acquire:schedule")).text
-    assert "RuntimeError: something is wrong" in page
-    assert "Go on" in page
+    assert "RuntimeError: something is wrong." in page
+    assert ">watching<" in page
     as_alice.post(reverse("acquire:resume", args=[watch.pk]))
     queues.work()
     assert RawFile.objects.count() == 1

@@ -3,7 +3,8 @@ Pure science: arrays and Quantities in, arrays and tables out. No Django, no set
 
 The steps of the chain, in order:
 
-`fits`       FITS bytes -> segments and patch frames; `quality` what QUALITY says; `images` files without a SHARP header
+`fits`       FITS bytes -> segments and patch frames; `checksums` whether the bytes are whole; `quality` what
+             QUALITY says; `images` files without a SHARP header
 `geometry`   a pixel of a CEA map -> place on the Sun, mu, helioprojective
 `sequence_files` sequences of other instruments as files; `calibrate` darks and flats; `coalign` shifts between frames
 `heliographic` helioprojective images of any instrument -> CEA maps of a patch, through sunpy

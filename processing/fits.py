@@ -21,7 +21,6 @@ from processing.geometry import CeaGeometry, geometry_of
 from processing.quality import read_quality
 from processing.timekeys import compact_t_rec, format_t_rec, parse_t_rec
 
-ALL_ONES = 2**32 - 1
 DEFINITIVE_SERIES = "hmi.sharp_cea_720s"
 PROVISIONAL = "_nrt"  # what the name of a near-real-time series ends with; its HARPs have numbers of their own
 SEGMENTS = ("continuum", "Br", "Bt", "Bp", "bitmap")
@@ -376,36 +375,3 @@ def read_sequence_frame(raw: bytes, name: str) -> Segment:
 def sequence_file_name(stem: str, t_rec_s: int) -> str:
     """The name of a sequence's frame, with what the sequence's files begin with."""
     return f"{stem}.{compact_t_rec(t_rec_s)}.{OF_SEQUENCE}.fits"
-
-
-def check_sums(raw: bytes, name: str) -> None:
-    """
-    Compare the file with the CHECKSUM and DATASUM cards that it may have (FITS standard 4.0, appendix J).
-
-    Raises
-    ------
-    FitsError
-        If one of them is not that of the bytes.
-    """
-    with reading(name), fits.open(io.BytesIO(raw), memmap=False, disable_image_compression=True) as hdus:
-        for number in range(len(hdus)):
-            place, header = hdus.fileinfo(number), hdus[number].header
-            data = raw[place["datLoc"] : place["datLoc"] + place["datSpan"]]
-            told = str(header.get("DATASUM", "")).strip()
-            if told and int(told) != _ones_complement_sum(data):
-                raise FitsError(f"{name} is damaged: its data do not add up to DATASUM")
-            whole = raw[place["hdrLoc"] : place["datLoc"]] + data
-            if str(header.get("CHECKSUM", "")).strip() and _ones_complement_sum(whole) not in (0, ALL_ONES):
-                raise FitsError(f"{name} is damaged: it does not add up as its CHECKSUM says")
-
-
-def _ones_complement_sum(block: bytes) -> int:
-    """
-    The words of 32 bits added with the carries put back, as CHECKSUM and DATASUM are made.
-
-    Over the bytes as they came: astropy mends cards such as JSOC's bare ``nan`` before it adds.
-    """
-    total = int(np.frombuffer(block, ">u4").sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & ALL_ONES) + (total >> 32)
-    return total

@@ -7,6 +7,7 @@ attempt that died anywhere is gone on with by looking at what is there.
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -25,9 +26,11 @@ from poreweb.observations.actions import IngestReport, take_file
 from poreweb.observations.models import Ingest, Patch, RawFile
 from poreweb.observations.unpack import Found, unpack
 from poreweb.work.tasks import PutOffError, holds, must_hold
+from processing.checksums import check_sums, first_header
 from processing.errors import FitsError
-from processing.fits import check_sums, read_key, segment_file_name
+from processing.fits import read_key, segment_file_name
 
+LEAST_ALIKE = 3
 LOOK_AFTER_FILES = 25  # of an archive, how often it is asked whether somebody still wants it
 LOOK_AGAIN_BYTES = 8_000_000  # how often the disk and the clock are looked at while a file comes
 MAX_BAD = 3  # times that one file may come damaged before its export is given up
@@ -152,11 +155,12 @@ def _read_tar(export: ExportRequest, part: Path, *, until: float) -> str:
     """
     acquisition = export.acquisition
     held = set(RawFile.objects.filter(frame__patch=acquisition.patch, conflict=False).values_list("name", flat=True))
+    usual = _usual_first_header(part)
     bad, n_good, n_new = "", 0, 0
     for item in unpack([(f"{export}.tar", part)]):
         if isinstance(item, Found):
             name = PurePosixPath(item.name).name
-            problem = "" if name in held else _keep(export, item.read, name)
+            problem = "" if name in held else _odd(item.read, name, usual) or _keep(export, item.read, name)
             n_good += not problem
             bad = bad or problem
             n_new += name not in held
@@ -172,6 +176,26 @@ def _read_tar(export: ExportRequest, part: Path, *, until: float) -> str:
     if bad:
         say(acquisition, f"{bad.rstrip('.')}; {n_good} files of the archive are good, and it is fetched again.")
     return bad
+
+
+def _usual_first_header(part: Path) -> bytes | None:
+    """
+    What most files of an archive begin with; None when no three agree.
+
+    JSOC's files begin with an HDU without data that has no checksum, the same in each.
+    """
+    items = unpack([("archive.tar", part)])
+    begins = Counter(first_header(item.read) for item in items if isinstance(item, Found))
+    del begins[None]
+    usual, n = max(begins.items(), key=lambda item: item[1], default=(None, 0))
+    return usual if n >= LEAST_ALIKE else None
+
+
+def _odd(raw: bytes, name: str, usual: bytes | None) -> str:
+    """What is wrong with a file that does not begin as the others do, or nothing."""
+    if usual is None or first_header(raw) in (usual, None):
+        return ""
+    return f"{name} is damaged: it does not begin as the other files do."
 
 
 def _goes_on(acquisition: Acquisition, until: float) -> bool:

@@ -167,7 +167,7 @@ def finish(task: Task, state: Task.State, error: str = "") -> None:
         log.exception("%s %s is %s, but what follows from that cannot be done", type(task).__name__, task.pk, state)
         problem = str(bug) if isinstance(bug, PorewebError) else f"{type(bug).__name__}: {bug}"
         if state == Task.State.FAILED:
-            _close(task, state, f"{error} What follows from that failed as well: {problem}", draw=False)
+            _close(task, state, f"{error.rstrip('.')}. What follows from that failed as well: {problem}", draw=False)
         else:
             finish(task, Task.State.FAILED, problem)
 

@@ -112,7 +112,7 @@ def test_frames_that_nobody_wants_processed_do_not_go_on_with_a_run(run: Run, ad
 
 @pytest.mark.parametrize("state", [Run.State.FAILED, Run.State.CANCELLED])
 def test_after_a_run_that_came_to_nothing(run: Run, add, state):
-    """A failed one is made again with its parameters; a cancelled one is as if it had not been."""
+    """A failed one is made again with its parameters, with what is settled; a cancelled one is as if it was not."""
     other = actions.start_run(run.patch, ChainParameters(enhance="none", min_pixels=9))
     Run.objects.filter(pk=other.pk).update(state=state)
     add(11)
@@ -122,7 +122,7 @@ def test_after_a_run_that_came_to_nothing(run: Run, add, state):
         assert run.segmentations.count() == 12
     else:
         *_, new = runs(run.patch)
-        assert (new.parent, new.settled_from, new.parameters) == (other, None, other.parameters)
+        assert (new.parent, new.settled_from, new.parameters) == (other, run, other.parameters)
         assert new.segmentations.count() == 12
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import django_rq
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisAway
 
@@ -29,6 +29,7 @@ from poreweb.work.tasks import (
     reconcile,
     wake,
 )
+from processing.errors import ParameterError
 
 
 class KeptQueue:
@@ -340,3 +341,103 @@ def test_a_task_that_was_never_put_off_is_queued_as_ever(
     with django_capture_on_commit_callbacks(execute=True):
         dispatch(task)
     assert queues.jobs == [(task.pk, 2)]
+
+
+# -- What changes while the reconciler looks, and what raises ----------------------------------------------------------
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Something happens between the two looks of the reconciler."""
+
+    def looked(*_: Any) -> bool:
+        change()
+        return False
+
+    monkeypatch.setattr(tasks, "_is_started", looked)
+
+
+def test_one_that_puts_itself_off_meanwhile_waits(task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch):
+    Ingest.objects.update(state=Task.State.RUNNING)
+    meanwhile(monkeypatch, lambda: put_off(task, 86400))
+    assert (reconcile(), queues.jobs) == (0, [])
+    task.refresh_from_db()
+    assert task.not_before is not None
+    tasks._enqueue(Ingest, task.pk, task.attempts)  # also by whoever has looked before it did so
+    assert queues.jobs == []
+
+
+def test_one_that_is_queued_meanwhile_is_not_queued_again(
+    task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch
+):
+    meanwhile(monkeypatch, lambda: tasks._enqueue(Ingest, task.pk, 1))
+    assert (reconcile(), queues.jobs) == (0, [(task.pk, 2)])
+
+
+def test_one_that_is_deleted_meanwhile_keeps_no_other(task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch):
+    other = Ingest.objects.create(team=task.team, attempts=1, job_id="b-1", dispatched_at=task.dispatched_at)
+    Ingest.objects.update(created_at=task.created_at)
+    meanwhile(monkeypatch, lambda: Ingest.objects.filter(pk=task.pk).delete())
+    reconcile()
+    assert queues.jobs == [(other.pk, 2)]
+
+
+def test_one_that_cannot_be_returned_keeps_no_other(
+    task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    other = Ingest.objects.create(team=task.team, attempts=1, job_id="b-1", dispatched_at=task.dispatched_at)
+    Ingest.objects.update(created_at=task.created_at)
+    actual = tasks._enqueue
+
+    def raises(model: type[Task], pk: int, seen: int) -> None:
+        if pk == task.pk:
+            raise OperationalError("the database is locked")
+        actual(model, pk, seen)
+
+    monkeypatch.setattr(tasks, "_enqueue", raises)
+    reconcile()
+    assert queues.jobs == [(other.pk, 2)]
+    assert "cannot be returned to its queue" in caplog.text
+
+
+def raising(problem: Exception) -> Callable[[Task], None]:
+    def consequence(task: Task) -> None:
+        Ingest.objects.update(n_read=99)
+        raise problem
+
+    return consequence
+
+
+@pytest.mark.parametrize("problem", [ParameterError("no such run"), KeyError("no such run")], ids=["expected", "a bug"])
+def test_one_that_can_draw_no_consequences_is_closed(
+    problem: Exception, task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Ingest, "when_failed", raising(problem))
+    Ingest.objects.update(attempts=MAX_ATTEMPTS)
+    reconcile()
+    task.refresh_from_db()
+    assert (task.state, task.n_read) == (Task.State.FAILED, 0)  # what was begun is undone
+    assert task.error.startswith("Its worker died 6 times while working on it. What follows from that failed as well: ")
+    assert "no such run" in task.error
+    assert (reconcile(), queues.jobs) == (0, [])
+
+
+def test_one_that_is_done_without_its_consequences_has_failed(
+    task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch
+):
+    failed: list[Task] = []
+    monkeypatch.setattr(Ingest, "when_done", raising(ParameterError("no such run")))
+    monkeypatch.setattr(Ingest, "when_failed", lambda self: failed.append(self))
+    perform(Ingest, task.pk, lambda _: None, 1)
+    task.refresh_from_db()
+    assert (task.state, task.error, task.n_read) == (Task.State.FAILED, "no such run", 0)
+    assert failed == [task]
+
+
+def test_what_passes_leaves_it_open(task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Ingest, "when_done", raising(OperationalError("deadlock detected")))
+        with pytest.raises(OperationalError):
+            perform(Ingest, task.pk, lambda _: None, 1)
+    task.refresh_from_db()
+    assert (task.state, task.n_read) == (Task.State.RUNNING, 0)
+    assert (reconcile(), queues.jobs) == (1, [(task.pk, 2)])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
@@ -318,7 +318,8 @@ def end(run: Run) -> None:
     run.refresh_from_db()
     run.state, run.input_hash = Run.State.DONE, tracks.input_hash(run)
     run.save()
-    run_done.send(Run, run=run)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        run_done.send(Run, run=run)
 
 
 def test_a_run_goes_on_with_each_new_record(

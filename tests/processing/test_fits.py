@@ -10,13 +10,13 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processing.checksums import check_sums
 from processing.errors import FitsError, FrameError
 from processing.fits import (
     OPTIONAL_SEGMENTS,
     SEGMENTS,
     PatchFrame,
     Segment,
-    check_sums,
     join_segments,
     read_cards,
     read_image,

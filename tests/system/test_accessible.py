@@ -20,6 +20,7 @@ from poreweb.releases.actions import freeze_release
 from poreweb.review import actions
 from poreweb.review.judgement import Judgement
 from poreweb.tracks.models import Run
+from tests.poreweb.acquired_rows import make_one_of_each
 from tests.poreweb.sequencing import make_sequence
 run = Run.objects.get()
 alice, bob, lena = (User.objects.get(username=name) for name in ("alice", "bob", "lena"))
@@ -35,7 +36,8 @@ Comment.objects.create(patch=run.patch, author=bob, text="Look at this, @lena", 
 freeze_release(run, lena, "for a paper")
 _, secret = invite(team, lena, role="viewer", note="a guest", days=7)
 make_sequence(team)
-print(json.dumps({"event": events[1].pk, "open": events[2].pk, "secret": secret, "track": run.tracks.first().number}))
+keys = {"event": events[1].pk, "open": events[2].pk, "secret": secret, "track": run.tracks.first().number}
+print(json.dumps({**keys, **make_one_of_each(team, alice)}))
 """
 PAGES = [
     "/", "/queue/", "/queue/?kind=gap&over=0.5", "/patches/1/", "/patches/1/viewer/", "/patches/1/releases/",
@@ -44,6 +46,7 @@ PAGES = [
     "/events/{open}/?frames=6", "/teams/", "/teams/1/", "/teams/1/history/", "/teams/1/agreement/", "/teams/1/gold/",
     "/mentions/", "/uploads/new/", "/accounts/keys/", "/accounts/tokens/", "/accounts/password/",
     "/invitations/{secret}/", "/api/docs/", "/nothing/", "/acquire/", "/acquire/new/", "/acquire/schedule/", "/find/",
+    "/acquire/{preview}/", "/acquire/{failed}/", "/acquire/{waiting}/", "/acquire/email/1/",
     "/find/?q=377+AR+11158", "/find/noaa/", "/find/list/",
     "/sequences/", "/sequences/new/", "/sequences/1/", "/sequences/1/correct/", "/sequences/1/add/",
 ]  # fmt: skip

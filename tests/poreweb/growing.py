@@ -1,7 +1,20 @@
 """A run on the first frames of a longer simulated series, the end of which is still to come."""
 
+import copy
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import django_rq
 import numpy as np
 import pytest
+from django.apps import apps
+from django.db import transaction
+from django.db.models import Model
+from django.test import override_settings
 
 from poreweb.observations.models import Frame, Patch
 from poreweb.releases.lineage import published_of
@@ -12,6 +25,7 @@ from processing.synthetic_tracks import LEVELS, simulate_tracks
 from processing.track import DetectedFrame
 from processing.track.extend import REOPENED
 from processing.track.train import detected
+from tests.poreweb.conftest import Queues, Saved, load, make_people
 
 N_KNOWN, N_NEW = 28, 5
 OPEN_FROM = N_KNOWN - REOPENED
@@ -23,16 +37,23 @@ def series() -> list[DetectedFrame]:
     return list(detected(simulated))
 
 
-@pytest.fixture
-def live(patch: Patch, team, series, queues, monkeypatch) -> Run:
-    """A run that is done on the first frames of the series, on a patch that has them all."""
-    region = team.patches.create(harpnum=7)
-    cards = patch.frames.first().cards
+@dataclass
+class Kept:
+    """All rows and files that a run on the first frames brought with it, and the frames that are still to come."""
+
+    rows: list[list[Model]]
+    new_frames: list[Frame]
+    folder: Path
+    measure: Callable[[Batch, Segmentation, int], None]
+
+
+@pytest.fixture(scope="module")
+def kept(
+    saved: Saved, series: list[DetectedFrame], tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Kept:
+    """That run, made once and rolled back."""
+    folder, queues = tmp_path_factory.mktemp("kept"), Queues()
     ny, nx = series[0].labels.shape
-    known, new = (
-        [Frame(patch=region, t_rec_s=frame.t_rec_s, ny=ny, nx=nx, cards=cards) for frame in part]
-        for part in (series[:N_KNOWN], series[N_KNOWN:])
-    )
 
     def measure(batch: Batch, segmentation: Segmentation, n_frames: int) -> None:
         frame = series[segmentation.index]
@@ -50,14 +71,48 @@ def live(patch: Patch, team, series, queues, monkeypatch) -> Run:
         segmentation.state, segmentation.n_features = "done", frame.ids.size
         segmentation.save()
 
-    monkeypatch.setattr(jobs, "process_segmentation", measure)
-    Frame.objects.bulk_create(known)
-    run = actions.start_run(region, ChainParameters(enhance="none", reach_mm=50))
-    queues.work()
-    run.refresh_from_db()
-    assert run.state == "done", run.error
-    Frame.objects.bulk_create(new)
-    return run
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        override_settings(STORAGE_URL=f"file://{folder}", BATCH_FRAMES=8),
+        django_db_blocker.unblock(),
+        transaction.atomic(),
+    ):
+        patched.setattr(django_rq, "get_queue", queues.get_queue)
+        patched.setattr(jobs, "process_segmentation", measure)
+        patched.setattr("poreweb.exports.jobs._make", lambda export: None)
+        team = make_people()
+        load(saved.ingested)
+        before = all_rows()
+        region = team.patches.create(harpnum=7)
+        cards = Frame.objects.exclude(patch=region).first().cards
+        known, new = (
+            [Frame(patch=region, t_rec_s=frame.t_rec_s, ny=ny, nx=nx, cards=cards) for frame in part]
+            for part in (series[:N_KNOWN], series[N_KNOWN:])
+        )
+        Frame.objects.bulk_create(known)
+        run = actions.start_run(region, ChainParameters(enhance="none", reach_mm=50))
+        queues.work()
+        run.refresh_from_db()
+        assert run.state == "done", run.error
+        rows = [[row for row in rows if row not in before[model]] for model, rows in all_rows().items()]
+        transaction.set_rollback(True)
+    return Kept(rows, new, folder, measure)
+
+
+def all_rows() -> dict[type[Model], list[Model]]:
+    """Of every table of the site."""
+    models = [model for name in apps.app_configs for model in apps.get_app_config(name).get_models(True)]
+    return {model: list(model._default_manager.all()) for model in models if model.__module__.startswith("poreweb.")}
+
+
+@pytest.fixture
+def live(patch: Patch, kept: Kept, storage_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that is done on the first frames of the series, on a patch that has them all."""
+    monkeypatch.setattr(jobs, "process_segmentation", kept.measure)
+    load(kept.rows)
+    shutil.copytree(kept.folder, storage_folder, copy_function=os.link, dirs_exist_ok=True)
+    Frame.objects.bulk_create(copy.copy(frame) for frame in kept.new_frames)
+    return Run.objects.get(patch__harpnum=7)
 
 
 def go_on(run: Run, queues, *, times: int = 1) -> None:

@@ -187,7 +187,7 @@ def test_cancelled_and_continued_it_goes_on(grown, queues, as_alice, monkeypatch
 
 # -- A longer series, of which only the end is solved again ------------------------------------------
 
-live, series = growing.live, growing.series
+kept, live, series = growing.kept, growing.live, growing.series
 
 
 def values(model: type[Model], keys: set[int]) -> list[dict]:

@@ -17,7 +17,7 @@ from tests.poreweb import growing
 from tests.poreweb.growing import N_KNOWN, OPEN_FROM, found, go_on, odd_event, pairs, published
 
 pytestmark = pytest.mark.usefixtures("no_files")
-live, series = growing.live, growing.series
+kept, live, series = growing.kept, growing.live, growing.series
 
 ACCEPT, REJECT = Judgement("accept"), Judgement("reject")
 

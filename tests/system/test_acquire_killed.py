@@ -1,7 +1,7 @@
 """
 Forty records through every fault, while workers, the web server and everything at once are killed.
 
-One seed is run with the suite; ACQUIRE_RUNS=20 runs so many.
+One seed is run with the suite; ACQUIRE_RUNS=20 runs so many, from the seed ACQUIRE_FIRST on.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ from tests.system.conftest import MAKE_CAST, Site, wait_for
 
 N_RECORDS = 40
 N_KILLS = int(os.getenv("ACQUIRE_KILLS", "2"))
-SEEDS = range(int(os.getenv("ACQUIRE_RUNS", "1")))
+FIRST = int(os.getenv("ACQUIRE_FIRST", "0"))
+SEEDS = range(FIRST, FIRST + int(os.getenv("ACQUIRE_RUNS", "1")))
 ORDER = """
 from django.contrib.auth.models import User
 from poreweb.acquire import actions, models

@@ -261,6 +261,7 @@ class Record(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["acquisition", "t_rec_s"], name="one_record_per_t_rec")]
+        indexes = [models.Index(fields=["acquisition", "is_held"])]
         ordering = ["acquisition", "t_rec_s"]
 
     def __str__(self) -> str:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from poreweb.acquire import space
@@ -43,17 +42,14 @@ class Room:
 
 def listed(user: User) -> "QuerySet[Acquisition]":
     """The acquisitions of the user's teams, newest first, with ``n_all`` and ``n_held`` records."""
-    # counted for the rows that are shown alone, and only while that can tell something: a
-    # record is as long as its keywords, so that a thousand of them take their time
+    # each a subquery on an index, for the rows that are shown alone: a record is as long as its keywords
     records = Record.objects.filter(acquisition=OuterRef("pk")).order_by().values("acquisition")
-    n_all = Coalesce(Subquery(records.annotate(n=Count("pk")).values("n")), 0)
-    n_held = Case(
-        When(ordered_at=None, then=Coalesce(Cast(KeyTextTransform("n_held", "preview"), IntegerField()), 0)),
-        When(state=Task.State.DONE, then=n_all),
-        default=Coalesce(Subquery(records.filter(is_held=True).annotate(n=Count("pk")).values("n")), 0),
-    )
+    counted = {
+        name: Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), 0)
+        for name, found in (("n_all", records), ("n_held", records.filter(is_held=True)))
+    }
     acquisitions = Acquisition.objects.visible_to(user).select_related("team", "user", "patch")
-    return acquisitions.annotate(n_all=n_all, n_held=n_held).order_by("-pk")
+    return acquisitions.annotate(**counted).order_by("-pk")
 
 
 def progress_of(acquisition: Acquisition) -> Progress:

@@ -1,5 +1,6 @@
 """Settings from the environment, read strictly: a typing slip stops the start and says so."""
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -32,13 +33,12 @@ def secret_key(var_dir: Path) -> str:
     """SECRET_KEY from the environment, or one made on the first run and kept for this machine's user alone."""
     if key := os.getenv("SECRET_KEY"):
         return key
-    file = var_dir / "secret_key"
     var_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
-    with os.fdopen(descriptor, "w") as out:
-        key = secrets.token_urlsafe(60)
-        out.write(key)
+    descriptor = os.open(var_dir / "secret_key", os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # processes that start together share the key of the first
+        key = file.read().strip()
+        if not key:
+            key = secrets.token_urlsafe(60)
+            file.write(key)
     return key

@@ -67,6 +67,22 @@ def test_a_secret_key_is_made_once_for_the_owner_alone(monkeypatch, tmp_path):
     assert secret_key(tmp_path / "other") != key
 
 
+def test_processes_that_start_together_share_one_key(tmp_path):
+    """And an empty file, which a machine that went down may leave, is no key."""
+    (tmp_path / "secret_key").touch()
+    script = (
+        "import pathlib, sys; from poreweb.environment import secret_key; print(secret_key(pathlib.Path(sys.argv[1])))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "SECRET_KEY"}
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=environment, stdout=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    keys = {process.communicate(timeout=60)[0].strip() for process in started}
+    assert len(keys) == 1
+    assert len(keys.pop()) == 80
+
+
 def test_a_given_secret_key_leaves_no_file(monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_KEY", "given")
     assert secret_key(tmp_path) == "given"

@@ -9,12 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from poreweb.acquire import jsoc, space
-from poreweb.acquire.fetch import forget
-from poreweb.acquire.models import Acquisition, AcquisitionLog, ExportRequest
+from poreweb.acquire.models import Acquisition, AcquisitionLog, ExportRequest, Watch
+from poreweb.acquire.parts import forget_parts
 from poreweb.acquire.wanted import Wanted
 from poreweb.observations.models import Ingest, RawFile
 from poreweb.people.models import Team
-from poreweb.tracks.actions import process_new_frames
+from poreweb.tracks.incoming import process_new_frames
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import ParameterError
@@ -166,14 +166,16 @@ def retry(acquisition: Acquisition) -> bool:
 
 @transaction.atomic
 def cancel(acquisition: Acquisition) -> bool:
-    """Stop an acquisition; what came is kept. False if it had ended."""
+    """Stop an acquisition, and the watch that would ask again; what came is kept. False if it had ended."""
     acquisition = Acquisition.objects.select_for_update(no_key=True).get(pk=acquisition.pk)
     if not acquisition.is_open:
         return False
     acquisition.state, acquisition.finished_at = Task.State.CANCELLED, timezone.now()
     acquisition.not_before, acquisition.doing = None, ""
+    if Watch.objects.filter(acquisitions=acquisition).pause():
+        acquisition.doing = "The watch that asked for it is paused; it goes on from the schedule."
     acquisition.save(update_fields=["state", "finished_at", "not_before", "doing"])
-    AcquisitionLog.objects.create(acquisition=acquisition, text="Cancelled.")
+    AcquisitionLog.objects.create(acquisition=acquisition, text=f"Cancelled. {acquisition.doing}".strip())
     close(acquisition)
     return True
 
@@ -208,9 +210,7 @@ def close(acquisition: Acquisition) -> None:
         return
     exports = acquisition.exports.filter(state__in=ExportRequest.OPEN)
     exports.update(state=ExportRequest.State.ABANDONED)
-    # not a worker's that may still be writing for an attempt that was taken for dead: it has the lock
-    for part in space.scratch().glob(f"{acquisition.pk}-*.part"):
-        forget(part)
+    forget_parts(acquisition)
     _close_delivery(acquisition)
     if acquisition.run_after and acquisition.patch and acquisition.state != Task.State.CANCELLED:
         process_new_frames(acquisition.patch, user=acquisition.user)  # which leaves alone what a run has seen

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import User
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from poreweb.observations.models import Ingest, Patch
 from poreweb.people.models import Team
@@ -52,6 +53,11 @@ class WatchQuerySet(models.QuerySet["Watch"]):
     def visible_to(self, user: User) -> "WatchQuerySet":
         """Those of the user's teams."""
         return self.filter(team__in=Team.objects.of(user))
+
+    def pause(self) -> int:
+        """Stop looking; how many were not paused already."""
+        open_ones = self.filter(state__in=Task.OPEN)
+        return open_ones.update(state=Task.State.CANCELLED, finished_at=timezone.now(), not_before=None)
 
 
 class Watch(Task):

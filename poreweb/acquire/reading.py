@@ -21,6 +21,7 @@ from poreweb.acquire.actions import age_of, ingest_for, say
 from poreweb.acquire.exporting import MAX_TRIES, drop
 from poreweb.acquire.fetch import FetchError, GoneError, TroubleError, can_be_resumed, download, forget
 from poreweb.acquire.models import Acquisition, ExportRequest
+from poreweb.acquire.parts import part_of
 from poreweb.acquire.planning import NO_CONTINUUM, look_what_is_held
 from poreweb.observations.actions import IngestReport, take_file
 from poreweb.observations.models import Ingest, Patch, RawFile
@@ -102,7 +103,7 @@ def _is_held(export: ExportRequest, record: str, url: str) -> bool:
 def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: float) -> None:
     acquisition = export.acquisition
     name = hashlib.sha256(f"{export.pk} {url}".encode()).hexdigest()[:16]
-    part = space.scratch() / f"{acquisition.pk}-{name}.part"
+    part = part_of(acquisition, name)
     if not record:
         say(acquisition, f"Fetching {PurePosixPath(urlsplit(url).path).name}.", log=False)
     space.must_have_room(acquisition.team, 0)

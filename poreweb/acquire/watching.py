@@ -41,6 +41,7 @@ SHORTEST_S, LONGEST_S = 60, 86_400
 AFTER_FAILURE = timedelta(hours=6)  # so that what cannot be had is not asked for 120 times a day
 UNREAD = " cannot be read: "  # what `observations.unpack` says, after the name, when the disk failed
 DAY_S = 86_400  # once in so long, as much is asked for again, since JSOC fills slots and segments later
+LOOKS_BACK = 3  # requests that reach back so from one last record; afterwards the HARP is taken to have ended
 
 NewFile = tuple[str, Path, os.stat_result]  # as it is named in the rows, where it is, as it was
 
@@ -105,8 +106,7 @@ def _start(team: Team, key: dict[str, object], values: dict[str, object]) -> Wat
 @transaction.atomic
 def pause(watch: Watch) -> bool:
     """Stop looking; False if it is paused already."""
-    open_ones = Watch.objects.filter(pk=watch.pk, state__in=Task.OPEN)
-    return bool(open_ones.update(state=Task.State.CANCELLED, finished_at=timezone.now(), not_before=None))
+    return bool(Watch.objects.filter(pk=watch.pk).pause())
 
 
 @transaction.atomic
@@ -192,7 +192,7 @@ def _look_at_harp(watch: Watch) -> tuple[str, int]:
         return f"JSOC has no record of {watch} yet.", n_new
     said = f"Asked for the records up to {format_t_rec(newest)}"
     first = None if held is None else held + CADENCE_S
-    if first is not None and not _looked_back(watch):
+    if first is not None and not _looked_back(watch, newest):
         first, said = min(first, newest - DAY_S), f"{said}, and for those of the day before it again"
     elif first is not None and newest < first:
         return f"Nothing new; the last record is {format_t_rec(newest)}.", n_new
@@ -224,10 +224,12 @@ def _last_held(watch: Watch) -> int | None:
     return max((last for last in lasts if last is not None), default=None)
 
 
-def _looked_back(watch: Watch) -> bool:
-    """Whether some request of the last day reached back a day or to the HARP's beginning."""
-    far = Q(first_s=None) | Q(first_s__lte=F("last_s") - DAY_S)
-    return watch.acquisitions.filter(far, created_at__gt=timezone.now() - timedelta(seconds=DAY_S)).exists()
+def _looked_back(watch: Watch, newest: int) -> bool:
+    """Whether some request of the last day reached back a day or to the HARP's beginning, or enough to this record."""
+    far = watch.acquisitions.filter(Q(first_s=None) | Q(first_s__lte=F("last_s") - DAY_S))
+    if far.filter(created_at__gt=timezone.now() - timedelta(seconds=DAY_S)).exists():
+        return True
+    return far.filter(last_s=newest).count() >= LOOKS_BACK
 
 
 def _look_at_folder(watch: Watch) -> tuple[str, int, bool]:

@@ -14,7 +14,8 @@ from poreweb.observations import archive
 from poreweb.observations.models import Ingest, RawFile
 from poreweb.people.models import Team
 from poreweb.sequences.models import Sequence, SourceFile
-from poreweb.tracks import actions as tracks
+from poreweb.tracks.actions import start_run
+from poreweb.tracks.incoming import process_new_frames
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch
 from processing.enhance import HMI_PIXEL_MM
@@ -205,11 +206,11 @@ def close(sequence: Sequence) -> None:
     if not sequence.run_after:
         return
     if patch.runs.exists():
-        tracks.process_new_frames(patch, user=sequence.user)
+        process_new_frames(patch, user=sequence.user)
     else:
         frame = patch.frames.first()
         assert frame is not None
-        tracks.start_run(patch, parameters_for(frame.geometry.pixel_side_mm), user=sequence.user)
+        start_run(patch, parameters_for(frame.geometry.pixel_side_mm), user=sequence.user)
 
 
 def parameters_for(side_mm: float) -> ChainParameters:

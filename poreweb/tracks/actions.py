@@ -6,22 +6,21 @@ import logging
 import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache, partial
-from typing import Any
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Max
 from django.utils import timezone
 
 import poreweb
-from poreweb.observations.models import Frame, Ingest, Patch, RawFile
+from poreweb.observations.models import Frame, Patch, RawFile
 from poreweb.tracks import rows
 from poreweb.tracks.changes import change_lineage
 from poreweb.tracks.extension import TakenOver, arrival, highest_track
 from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
-from poreweb.tracks.signals import run_done
+from poreweb.tracks.signals import run_done, run_stopped
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
 from processing.certainty import Certainty
@@ -38,10 +37,6 @@ log = logging.getLogger(__name__)
 MAX_FAILED_SHARE = 0.2
 SEGMENTS_READ = ("continuum", *FIELD_SEGMENTS, *ERROR_SEGMENTS)  # those that a frame has
 _READ_BY_RUNS = RawFile.objects.filter(segment__in=SEGMENTS_READ, conflict=False).order_by("segment", "pk")
-# Of runs: done now, or done before frames were added.
-_HAS_LINEAGE = Q(state=Run.State.DONE) | Exists(
-    Batch.objects.filter(run=OuterRef("pk"), kind=Batch.Kind.TRACK, state=Task.State.DONE)
-)
 
 
 @cache
@@ -178,91 +173,6 @@ def files_of(frame: Frame) -> list[tuple[str, str]]:
     return list(_READ_BY_RUNS.filter(frame=frame).values_list("segment", "sha256"))
 
 
-# -- What comes in -----------------------------------------------------------------------------------
-
-
-def process_ingest(ingest: Ingest, **_: Any) -> None:
-    """Process the patches of a delivery, when that was asked for."""
-    if ingest.run_after:
-        for patch in ingest.patches.order_by("pk"):  # in one order, since each is locked until all are done
-            process_new_frames(patch, user=ingest.user)
-
-
-def look_when_committed(run: Run, **_: Any) -> None:
-    """Go on with what waits for a run that ends, when whoever else wants to hear of its end has done his part."""
-    # the patch keeps that frames wait until it is gone on with, so that the next delivery finds what is lost here
-    transaction.on_commit(partial(process_what_waited, run), robust=True)
-
-
-@transaction.atomic
-def process_what_waited(run: Run) -> None:
-    """Go on with what came while a run that has now ended was at work."""
-    patch = Patch.objects.select_for_update(no_key=True).get(pk=run.patch_id)
-    if not patch.process_new:
-        return
-    patch.process_new = False
-    patch.save(update_fields=["process_new"])
-    process_new_frames(patch, user=run.created_by)
-
-
-@transaction.atomic
-def process_new_frames(patch: Patch, *, user: User | None = None) -> None:
-    """
-    Process what the patch's newest run has not seen.
-
-    The run goes on where all new frames are later than its own; otherwise, or when files
-    have come that it has not read, a new one with the same parameters keeps what people
-    have settled. While a run is at work the frames wait until it has ended, and after one
-    that failed and was begun again once, until a person does so. A patch of which the run
-    has seen every file is left as it is.
-    """
-    patch = Patch.objects.select_for_update(no_key=True).get(pk=patch.pk)
-    # one that was cancelled before it came to anything is as if it had not been
-    latest = patch.runs.filter(~Q(state=Run.State.CANCELLED) | _HAS_LINEAGE).first()
-    waited, patch.process_new = patch.process_new, latest is not None and latest.state == Run.State.RUNNING
-    patch.save(update_fields=["process_new"])
-    if patch.process_new:
-        return
-    if latest is None:
-        start_run(patch, ChainParameters(), user=user)
-    elif latest.state == Run.State.FAILED:
-        _begin_again(latest, user=user, waited=waited)
-    elif latest.state == Run.State.CANCELLED or input_hash(latest) != latest.input_hash:
-        _follow(latest, user=user)
-    elif not (arrived := arrival(latest)).refusal:
-        extend_run(latest, user=user)
-    elif arrived.frames:
-        _follow(latest, user=user)
-
-
-def _begin_again(failed: Run, *, user: User | None, waited: bool) -> None:
-    """
-    Try a failed run once more, or a new one in its place; when that has been done, frames wait for a person.
-
-    A run that people may have worked on, or that holds all frames, is retried, and goes on
-    with the others when it is done. ``waited`` is whether frames have waited for it before.
-    """
-    frames_wait = arrival(failed).frames
-    if failed.n_automatic:
-        if not waited:
-            write_log(failed, "Frames have come. They wait until this run is retried or a new one is started.")
-        Patch.objects.filter(pk=failed.patch_id).update(process_new=True)
-    elif failed.n_tracked or not frames_wait:
-        # what came with files for frames that it has measured is seen when it is done
-        Patch.objects.filter(pk=failed.patch_id).update(process_new=True)
-        retry_run(failed, by_itself=True)
-    else:
-        run = _follow(failed, user=user)
-        run.n_automatic = failed.n_automatic + 1
-        run.save(update_fields=["n_automatic"])
-
-
-def _follow(latest: Run, *, user: User | None) -> Run:
-    """A new run with the parameters of the newest one, and what is settled in the newest that came to anything."""
-    source = latest.patch.runs.filter(_HAS_LINEAGE).first()
-    return start_run(latest.patch, latest.chain_parameters, user=user, parent=latest, settled_from=source)
-
-
 @transaction.atomic
 def store_frame_result(batch: Batch, segmentation: Segmentation, result: FrameResult) -> None:
     """Replace what was found in one frame before, if the batch is still this worker's."""
@@ -344,15 +254,14 @@ def advance(run: Run) -> None:
         run.input_hash, run.sparkline, run.n_automatic = input_hash(run, as_read=True), rows.sparkline(run), 0
         run.save(update_fields=["input_hash", "sparkline", "n_automatic"])
         _end(run, Run.State.DONE)
-        run_done.send(Run, run=run)
 
 
 def _end(run: Run, state: Run.State, error: str = "") -> None:
     run.state, run.error, run.finished_at = state, error, timezone.now()
     run.save(update_fields=["state", "error", "finished_at"])
     write_log(run, f"Run {state.label}. {error}".strip())
-    if state != Run.State.DONE:  # of which `run_done` tells
-        look_when_committed(run)
+    signal = run_done if state == Run.State.DONE else run_stopped
+    signal.send(Run, run=run)
 
 
 @transaction.atomic

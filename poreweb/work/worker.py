@@ -7,6 +7,7 @@ from rq import Worker
 from rq.job import Job
 
 from poreweb.work import tasks
+from poreweb.work.signals import housekeeping
 
 HEARTBEAT_S = 5
 HEARTBEAT_TTL_S = 20
@@ -27,7 +28,8 @@ class PorewebWorker(Worker):
         return HEARTBEAT_TTL_S
 
     def run_maintenance_tasks(self) -> None:
-        """RQ's own housekeeping, then the tasks that dead workers held."""
+        """RQ's own housekeeping, then the tasks that dead workers held, then that of the apps."""
         super().run_maintenance_tasks()
         tasks.reconcile()
+        housekeeping.send_robust(PorewebWorker)
         connections.close_all()  # a work-horse must not inherit an open connection

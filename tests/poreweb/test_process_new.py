@@ -10,10 +10,11 @@ from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
 from poreweb.observations.models import Frame, Patch, RawFile
-from poreweb.tracks import actions, jobs
+from poreweb.tracks import actions, incoming, jobs
 from poreweb.tracks.models import Batch, Run, Segmentation
 from poreweb.tracks.signals import run_done
 from poreweb.work.models import Task
+from poreweb.work.signals import housekeeping
 from poreweb.work.tasks import must_hold
 from processing.parameters import ChainParameters
 
@@ -72,7 +73,7 @@ def later(patch: Patch) -> Callable[[], None]:
         frame = taken.pop(0)
         Frame.objects.bulk_create([frame])
         RawFile.objects.bulk_create(files[frame.t_rec_s])
-        actions.process_new_frames(patch)
+        incoming.process_new_frames(patch)
 
     return come
 
@@ -85,7 +86,7 @@ def fields(patch: Patch) -> Callable[..., None]:
 
     def come(frames: Any = None) -> None:
         RawFile.objects.bulk_create([row for row in taken if frames is None or row.frame in frames])
-        actions.process_new_frames(patch)
+        incoming.process_new_frames(patch)
 
     return come
 
@@ -109,7 +110,7 @@ def is_waiting(patch: Patch) -> bool:
 
 def test_what_waits_for_a_run_that_fails_goes_round_once(patch, later, chain, work):
     chain.is_broken = True
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     later()
     assert is_waiting(patch)
     work()
@@ -119,7 +120,7 @@ def test_what_waits_for_a_run_that_fails_goes_round_once(patch, later, chain, wo
 
 
 def test_what_waits_for_a_run_that_is_cancelled_is_processed(patch, later, work):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     second = actions.start_run(patch, ChainParameters(min_pixels=9))
     later()
@@ -129,8 +130,53 @@ def test_what_waits_for_a_run_that_is_cancelled_is_processed(patch, later, work)
     assert not is_waiting(patch)
 
 
+def test_who_cancels_the_only_run_is_not_answered_with_another(patch, later, work):
+    """The frames wait for a person, who may continue it; so do those that a process forgot when it died."""
+    parameters = ChainParameters(min_pixels=9)
+    run = actions.start_run(patch, parameters)
+    later()
+    assert actions.cancel_run(run)
+    work()
+    housekeeping.send(None)
+    assert states(patch) == [(1, "cancelled", 6)]
+    assert len(words(run)) == 1
+    assert is_waiting(patch)
+
+    assert actions.retry_run(run)
+    work()
+    assert states(patch) == [(1, "done", 7)]
+    assert not is_waiting(patch)
+
+
+def test_what_comes_after_the_only_run_was_cancelled_is_processed_with_its_parameters(patch, later, work):
+    run = actions.start_run(patch, ChainParameters(enhance="none", min_pixels=9))
+    actions.cancel_run(run)
+    later()
+    work()
+    assert states(patch) == [(1, "cancelled", 6), (2, "done", 7)]
+    assert patch.runs.get(number=2).parameters == run.parameters
+
+
+@pytest.mark.parametrize("ends", ["done", "failed"])
+def test_a_process_that_dies_when_its_run_has_ended_leaves_no_frame_waiting(ends, patch, later, chain, work):
+    incoming.process_new_frames(patch)
+    later()
+    chain.is_broken = ends == "failed"
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(incoming, "process_what_waited", lambda run: None)
+        work()
+    assert states(patch) == [(1, ends, 6)]
+    assert is_waiting(patch)
+    chain.is_broken = False
+    for _ in range(2):  # of several workers
+        housekeeping.send(None)
+    work()
+    assert states(patch) == ([(1, "done", 7)] if ends == "done" else [(1, "failed", 6), (2, "done", 7)])
+    assert not is_waiting(patch)
+
+
 def test_a_run_that_was_cancelled_when_frames_were_added_is_not_forgotten(patch, later, work):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     later()
     actions.cancel_run(patch.runs.get())
@@ -145,7 +191,7 @@ def test_a_run_that_was_cancelled_when_frames_were_added_is_not_forgotten(patch,
 
 
 def test_a_chain_that_fails_makes_no_run_for_each_delivery(patch, later, chain, work):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     chain.is_broken = True
     for _ in range(5):
@@ -166,7 +212,7 @@ def test_a_chain_that_fails_makes_no_run_for_each_delivery(patch, later, chain, 
 
 def test_a_person_s_retry_that_fails_gives_it_one_more_try(patch, later, chain, work):
     chain.is_broken = True
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     run = patch.runs.get()
 
@@ -174,7 +220,7 @@ def test_a_person_s_retry_that_fails_gives_it_one_more_try(patch, later, chain, 
         return run.log.filter(text__startswith="Run failed").count()
 
     for expected in (2, 2):  # once by itself, for what has come since
-        actions.process_new_frames(patch)
+        incoming.process_new_frames(patch)
         work()
         assert n_failed() == expected
     assert actions.retry_run(run)
@@ -184,7 +230,7 @@ def test_a_person_s_retry_that_fails_gives_it_one_more_try(patch, later, chain, 
 
 
 def test_a_new_run_after_one_that_failed_keeps_what_is_settled(patch, later, chain, work):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     chain.is_broken = True
     second = actions.start_run(patch, ChainParameters(min_pixels=9))
@@ -208,7 +254,7 @@ def test_who_hears_that_a_run_is_done_finds_it_done(patch, later, work):
 
     run_done.connect(hear)
     try:
-        actions.process_new_frames(patch)
+        incoming.process_new_frames(patch)
         later()
         work()
     finally:
@@ -220,7 +266,7 @@ def test_who_hears_that_a_run_is_done_finds_it_done(patch, later, work):
 
 
 def test_files_that_come_after_a_frame_was_measured_are_read(patch, fields, chain, work, queues):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     for _ in range(2):
         function, pk = queues.commit().jobs.pop(0)
         import_string(function)(pk)
@@ -237,7 +283,7 @@ def test_files_that_come_after_a_frame_was_measured_are_read(patch, fields, chai
 
 
 def test_files_that_come_with_a_later_frame_are_read(patch, later, fields, chain, work):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     known = list(patch.frames.all())
     Frame.objects.create(patch=patch, t_rec_s=known[-1].t_rec_s + patch.cadence_s, ny=64, nx=64, cards=known[-1].cards)
@@ -248,7 +294,7 @@ def test_files_that_come_with_a_later_frame_are_read(patch, later, fields, chain
 
 
 def test_adding_frames_by_hand_claims_no_file_that_was_not_read(patch, later, fields, chain, work):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     known = list(patch.frames.all())
     RawFile.objects.create(frame=known[0], segment="Br", sha256="1" * 64, size=1, name="x")
@@ -258,7 +304,7 @@ def test_adding_frames_by_hand_claims_no_file_that_was_not_read(patch, later, fi
     work()
     run.refresh_from_db()
     assert run.input_hash == actions.input_hash(run, as_read=True) != actions.input_hash(run)
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     assert patch.runs.count() == 2
 
 
@@ -284,7 +330,7 @@ def test_a_frame_that_fails_keeps_what_it_was_tried_with(patch, frame, start, qu
 
 @pytest.mark.parametrize("what", ["advance", "extend", "retry", "cancel", "hold", "come"])
 def test_the_patch_is_locked_before_its_run(what: str, patch, later, work, alice: User, monkeypatch):
-    actions.process_new_frames(patch)
+    incoming.process_new_frames(patch)
     work()
     run = patch.runs.get()
     if what == "extend":
@@ -322,10 +368,12 @@ def test_the_patch_is_locked_before_its_run(what: str, patch, later, work, alice
 
 def test_that_frames_came_is_read_when_the_run_has_ended(patch, later, work, queues):
     """Of a delivery that is committed while the end of the run waits for the patch."""
-    actions.process_new_frames(patch)
-    run = Run.objects.select_related("patch").get()  # as a worker has read it before
+    incoming.process_new_frames(patch)
+    work()
+    second = actions.start_run(patch, ChainParameters(min_pixels=9))
+    second = Run.objects.select_related("patch").get(pk=second.pk)  # as a worker has read it before
     later()
-    assert not run.patch.process_new
-    actions.cancel_run(run)
+    assert not second.patch.process_new
+    actions.cancel_run(second)
     queues.commit()
-    assert states(patch) == [(1, "cancelled", 6), (2, "running", 7)]
+    assert states(patch) == [(1, "running", 7), (2, "cancelled", 6)]

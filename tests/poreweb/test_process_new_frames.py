@@ -6,7 +6,7 @@ import pytest
 
 from poreweb.observations.models import Frame, Ingest, Patch, RawFile
 from poreweb.tracks import actions
-from poreweb.tracks.actions import process_ingest, process_new_frames, process_what_waited
+from poreweb.tracks.incoming import process_ingest, process_new_frames, process_what_waited
 from poreweb.tracks.models import Run
 from processing.fits import SEGMENTS
 from processing.parameters import ChainParameters

@@ -240,6 +240,20 @@ def test_once_a_day_the_day_before_is_asked_for_again(
     assert last == f"{DEFINITIVE_SERIES}[377][{records[2].t_rec}-{records[3].t_rec}]{{continuum,Br}}"
 
 
+def test_a_harp_that_has_ended_is_not_asked_for_every_day(
+    harp: Watch, jsoc: JsocStandIn, records: list[Record], look: Callable[[Watch], str]
+):
+    come(jsoc.archive, *records[:4])
+    look(harp)
+    for _ in range(5):
+        a_day_passes()
+        look(harp)
+    assert harp.acquisitions.count() == watching.LOOKS_BACK
+    come(jsoc.archive, records[4])
+    assert look(harp).startswith(f"Asked for the records up to {records[4].t_rec}")
+    assert len(held()) == N
+
+
 def test_a_record_in_the_middle_that_failed_keeps_no_later_one_up(
     harp: Watch, jsoc: JsocStandIn, records: list[Record], look: Callable[[Watch], str]
 ):

@@ -223,6 +223,22 @@ def test_pausing_going_on_and_deleting(
     assert len(held()) == 5
 
 
+def test_who_stops_a_request_is_not_asked_again(
+    as_alice: Client, watch: Watch, jsoc: JsocStandIn, queues: Any, look: Callable[[Watch], str]
+):
+    jsoc.faults.add("503", "request", times=None)
+    queues.work()
+    acquisition = watch.acquisitions.get()
+    page = as_alice.post(reverse("acquire:cancel", args=[acquisition.pk]), follow=True).text
+    assert "The watch that asked for it is paused; it goes on from the schedule." in page
+    jsoc.faults.clear()
+    look(watch)
+    assert (watch.state, watch.acquisitions.count(), held()) == (Task.State.CANCELLED, 1, [])
+    as_alice.post(reverse("acquire:resume", args=[watch.pk]))
+    queues.work()
+    assert len(held()) == 3
+
+
 @pytest.mark.parametrize("what", ["pause", "delete"])
 def test_one_that_is_taken_away_while_it_looks_asks_for_nothing(
     what: str, watch: Watch, jsoc: JsocStandIn, queues: Any, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from poreweb.people.models import Team
 from poreweb.sequences.models import SourceFile
 from processing.errors import PorewebError
 
-MB = 1_000_000
+MB = 2**20  # bytes, as Django and JSOC count them
 # A disk that is full, or full for us
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -27,7 +27,7 @@ from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.poreweb.acquiring import pass_time, previewed, words
 
 SEGMENTS = ("continuum", "Br")
-GB = 10**9
+GB = 1000 * space.MB
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_some_of_the_disk_is_always_kept(team: Team, settings: LazySettings, dis
     settings.MIN_FREE_MB, disk.free = 400, GB
     assert space.free_bytes() == 600 * space.MB
     space.must_have_room(team, 600 * space.MB)
-    with pytest.raises(space.NoRoomError, match=r"the disk has 572.2\xa0MB left beyond the 381.5\xa0MB that are kept"):
+    with pytest.raises(space.NoRoomError, match=r"the disk has 600.0\xa0MB left beyond the 400.0\xa0MB that are kept"):
         space.must_have_room(team, 600 * space.MB + 1)
     disk.free = 400 * space.MB
     space.must_have_room(team, 0)
@@ -160,7 +160,7 @@ def test_an_order_without_room_asks_jsoc_for_nothing(
     disk.free = GB if which == "quota" else preview.estimated_bytes - 1
     form = {"method": "url"}
     page = as_alice.post(reverse("acquire:order", args=[preview.pk]), form).text
-    sentence = "Team A may hold 976.6\xa0KB and holds 976.6\xa0KB" if which == "quota" else "The disk has "
+    sentence = "Team A may hold 1.0\xa0MB and holds 1.0\xa0MB" if which == "quota" else "The disk has "
     assert f'role="alert">{sentence}' in page
     assert '<option value="url" selected>' in page
     assert 'name="run_after" id="id_run_after">' in page  # not ticked, as it was sent
@@ -316,7 +316,7 @@ def test_a_quota_that_is_reached_on_the_way_waits_for_a_larger_one(
     team.save()
     hold(team, space.MB - order.records.get(t_rec_s=archive.records()[0].t_rec_s).estimated_bytes * 2)
     assert stop(order, queues) == 1  # the file that was held before
-    assert "Team A may hold 976.6\xa0KB" in order.doing
+    assert "Team A may hold 1.0\xa0MB" in order.doing
     team.quota_mb = None
     team.save()
     Patch.objects.filter(harpnum=99).delete()
@@ -349,7 +349,7 @@ def test_an_upload_without_room_is_refused_and_keeps_what_was_chosen(
     page = upload(second).text
     assert f'<option value="{second.pk}" selected>Team B</option>' in page
     assert 'id="id_run_after">' in page  # not ticked, as it was sent
-    said = "Team B may hold 976.6\xa0KB and holds" if which == "quota" else "The disk has "
+    said = "Team B may hold 1.0\xa0MB and holds" if which == "quota" else "The disk has "
     assert page.count(f"<li>{said}") == 1
     assert 'class="errorlist"' in page
     queues.work()
@@ -378,7 +378,7 @@ def test_the_pages_tell_the_room(
     hold(team, 500 * space.MB)
     for address in (reverse("acquire:acquisitions"), preview.get_absolute_url()):
         page = sign_in("visitor").get(address).text
-        assert "2.8\xa0GB" in page  # it may hold
-        assert "476.8\xa0MB" in page  # it holds
-        assert "3.7\xa0GB" in page  # of the disk
+        assert "2.9\xa0GB" in page  # it may hold
+        assert "500.0\xa0MB" in page  # it holds
+        assert "3.9\xa0GB" in page  # of the disk
     assert shutil.disk_usage(".").free == 5 * GB

@@ -267,7 +267,7 @@ def test_without_room_nothing_is_read(look, mirror: Path, put, team: Team):
     put(mirror / "b", 1)
     team.quota_mb = 1
     team.save()
-    words = "Team A may hold 976.6\xa0KB and holds 0\xa0bytes, so there is no room for 1.9\xa0MB more."
+    words = "Team A may hold 1.0\xa0MB and holds 0\xa0bytes, so there is no room for 2.0\xa0MB more."
     assert look() == words
     assert not Ingest.objects.exists()
     team.quota_mb = 3

@@ -133,6 +133,13 @@ def size(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> int:
+    """A positive whole number of seconds, as times are kept in such."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise ArgumentTypeError(f"{text} is not a positive whole number of seconds")
+    return int(text)
+
+
 def t_rec(text: str) -> int:
     """TAI seconds of a T_REC."""
     try:
@@ -243,6 +250,7 @@ def _run(run: ArgumentParser) -> None:
     _method(run, METHODS, "--enhance")
     _parameters(run, *(item.name for item in fields(ChainParameters) if item.name != "enhance"))
     _weights(run)
+    _cadence(run, "(default: as T_REC suggests)")
 
 
 STEPS = {
@@ -296,9 +304,16 @@ def _pixel_mm(parser: ArgumentParser, words: str) -> None:
 def _times(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--begin", type=t_rec, metavar="T_REC",
-        help="of the first file; the others follow in the order given, 12 minutes apart, whatever their headers say",
+        help="of the first file; the others follow in the order given, by --cadence, whatever their headers say",
     )  # fmt: skip
+    _cadence(parser, "(default: 720 with --begin, else as T_REC suggests)")
     _pixel_mm(parser, "needed for distances then")
+
+
+def _cadence(parser: ArgumentParser, words: str) -> None:
+    parser.add_argument(
+        "--cadence", type=seconds, metavar="SECONDS", help=f"from a frame to the next where none is missing {words}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ through the middle half of it alone, and do not tell how well the frames match.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,25 +95,102 @@ def coalign(frames: Iterable[np.ndarray], *, memory: int = MEMORY, near_px: int 
     ----------
     .. [1] Lewis, J. P. 1995, Fast Template Matching, Vision Interface 95, 120: normalised cross-correlation
     """
-    found: list[_Found] = []
-    shape, factor, follower = (0, 0), 1, None
-    for index, image in enumerate(frames):
-        if follower is None:
-            _check_first(image)
-            shape, factor = image.shape, _bin_factor(image.shape)
-            follower = _Follower(_binned(image, factor), memory, -(-near_px // factor))
-            found.append(_Found(np.zeros(2), np.nan, True))
-        elif image.shape != shape:
-            raise FrameError(f"frame {index + 1} to coalign is {image.shape}, the first is {shape}")
-        else:
-            found.append(follower.follow(_binned(image, factor)))
+    coaligner = Coaligner(memory=memory, near_px=near_px)
+    found = [coaligner.add(image) for image in frames]
     if not found:
         raise FrameError("a sequence to coalign needs at least one frame, got none")
     return Coalignment(
-        np.stack([one.shift for one in found]) * factor,
+        np.stack([one.shift for one in found]),
         np.array([one.correlation for one in found]),
         np.array([one.trusted for one in found]),
     )
+
+
+class FrameShift(NamedTuple):
+    """One frame's row of a `Coalignment`."""
+
+    shift: np.ndarray
+    correlation: float
+    trusted: bool
+
+
+class Coaligner:
+    """
+    Finds the shift of one frame after the other, as `coalign` does for all, and can be stopped and gone on with.
+
+    Parameters
+    ----------
+    memory, near_px : int, optional
+        As in `coalign`.
+    state : mapping of str to `~numpy.ndarray`, optional
+        `state` as it was after some frame: those that follow it get the very shifts that they would have had.
+    """
+
+    def __init__(
+        self, *, memory: int = MEMORY, near_px: int = NEAR_PX, state: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        self._memory, self._near_px = memory, near_px
+        self._n_frames = self._n_in_reference = self._n_lost = 0
+        self._shape = (0, 0)
+        # of binned pixels
+        self._shift, self._reference = np.zeros(2), np.zeros((0, 0), np.float32)
+        if state is not None:
+            numbers = (int(number) for number in state["numbers"])
+            self._n_frames, self._n_in_reference, self._n_lost, *shape = numbers
+            self._shape = (shape[0], shape[1])
+            self._shift, self._reference = state["shift"], state["reference"]
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """All that further shifts depend on, exactly: a binned image, the last shift and a few numbers."""
+        numbers = np.array([self._n_frames, self._n_in_reference, self._n_lost, *self._shape])
+        return {"numbers": numbers, "shift": self._shift, "reference": self._reference}
+
+    def add(self, image: np.ndarray) -> FrameShift:
+        """
+        The next frame's shift; that of the frame before where it cannot be told.
+
+        Raises
+        ------
+        FrameError
+            As in `coalign`; what was found before is as it was.
+        """
+        if not self._n_frames:
+            _check_first(image)
+        elif image.shape != self._shape:
+            raise FrameError(f"frame {self._n_frames + 1} to coalign is {image.shape}, the first is {self._shape}")
+        factor = _bin_factor(image.shape)
+        frame = _binned(image, factor)
+        if not self._n_frames:
+            self._shape, self._reference, self._n_in_reference = image.shape, frame, 1
+            found = FrameShift(np.zeros(2), np.nan, True)
+        else:
+            found = self._find(frame, -(-self._near_px // factor))
+            self._take(frame, found)
+        self._n_frames += 1
+        return found._replace(shift=found.shift * factor)
+
+    def _find(self, frame: np.ndarray, near_px: int) -> FrameShift:
+        structure = _structure(self._reference)
+        far_px, best = min(frame.shape) // 4, np.nan
+        for reach, enough in ((min(near_px, far_px), TRUSTED_NEAR), (far_px, TRUSTED_FAR)):
+            shift, correlation = _match(structure, frame, self._shift, reach)
+            if correlation >= enough:
+                return FrameShift(shift, correlation, True)
+            best = float(np.fmax(best, correlation))
+        return FrameShift(self._shift, best, False)
+
+    def _take(self, frame: np.ndarray, found: FrameShift) -> None:
+        """Know with what to compare the next."""
+        self._shift = found.shift
+        self._n_lost = 0 if found.trusted else self._n_lost + 1
+        if found.trusted:
+            self._n_in_reference += 1
+            weight = 1 / min(self._n_in_reference, self._memory)
+            self._reference = _blended(self._reference, shifted(frame, found.shift), weight)
+        elif self._n_lost >= RESTART_AFTER and np.isfinite(frame).any():
+            self._reference = shifted(frame, found.shift)
+            self._n_in_reference, self._n_lost = 1, 0
 
 
 def shifted(image: np.ndarray, shift: np.ndarray | tuple[float, float]) -> np.ndarray:
@@ -177,44 +254,6 @@ def _binned(image: np.ndarray, factor: int) -> np.ndarray:
     ny, nx = image.shape[0] // factor, image.shape[1] // factor
     blocks = np.where(np.isfinite(image), image, np.nan)[: ny * factor, : nx * factor]
     return blocks.reshape(ny, factor, nx, factor).mean(axis=(1, 3)).astype(np.float32)
-
-
-class _Found(NamedTuple):
-    shift: np.ndarray
-    correlation: float
-    trusted: bool
-
-
-class _Follower:
-    """Finds one frame after the other, and knows with what to compare the next."""
-
-    def __init__(self, first: np.ndarray, memory: int, near_px: int) -> None:
-        self._memory, self._near_px = memory, near_px
-        self._shift = np.zeros(2)
-        self._reference, self._n_in_it, self._n_lost = first, 1, 0
-
-    def follow(self, frame: np.ndarray) -> _Found:
-        """The next frame's shift; that of the frame before where it cannot be told."""
-        found = self._find(frame)
-        self._shift = found.shift
-        self._n_lost = 0 if found.trusted else self._n_lost + 1
-        if found.trusted:
-            self._n_in_it += 1
-            weight = 1 / min(self._n_in_it, self._memory)
-            self._reference = _blended(self._reference, shifted(frame, found.shift), weight)
-        elif self._n_lost >= RESTART_AFTER and np.isfinite(frame).any():
-            self._reference, self._n_in_it, self._n_lost = shifted(frame, found.shift), 1, 0
-        return found
-
-    def _find(self, frame: np.ndarray) -> _Found:
-        structure = _structure(self._reference)
-        far_px, best = min(frame.shape) // 4, np.nan
-        for reach, enough in ((min(self._near_px, far_px), TRUSTED_NEAR), (far_px, TRUSTED_FAR)):
-            shift, correlation = _match(structure, frame, self._shift, reach)
-            if correlation >= enough:
-                return _Found(shift, correlation, True)
-            best = float(np.fmax(best, correlation))
-        return _Found(self._shift, best, False)
 
 
 def _match(structure: np.ndarray, frame: np.ndarray, guess: np.ndarray, reach: int) -> tuple[np.ndarray, float]:

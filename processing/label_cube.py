@@ -58,6 +58,7 @@ def track_cube(
     pixel_mm: float | None = None,
     link_bias: float = ChainParameters.link_bias,
     opposite_polarity: str = ChainParameters.opposite_polarity,
+    cadence: int | None = None,
 ) -> str:
     """
     Link the features of a cube and write the links; returns a sentence on them.
@@ -78,6 +79,8 @@ def track_cube(
         Side of a pixel, Mm; without it the pixel is the unit of length.
     link_bias, opposite_polarity
         As in `ChainParameters`.
+    cadence : int, optional
+        Seconds from one frame to the next; 720 without.
 
     Raises
     ------
@@ -89,21 +92,25 @@ def track_cube(
     check_link_files(output_links, output_geff, inputs=[labels])
     p = ChainParameters(max_gap=max_gap, link_bias=link_bias, opposite_polarity=opposite_polarity)
     noted = Noted()
+    cadence_s = cadence or CADENCE_S
     linked = link_series(
-        noted.passing((frame.detected, frame.names) for frame in read_cube(labels)),
+        noted.passing((frame.detected, frame.names) for frame in read_cube(labels, cadence_s=cadence_s)),
         pixel_side_mm=pixel_mm or 1.0,
-        reach_mm=_reach(reach, reach_mm, pixel_mm),
+        reach_mm=_reach(reach, reach_mm, pixel_mm, cadence_s),
         max_gap=p.max_gap,
         link_bias=p.link_bias,
         opposite_polarity=p.opposite_polarity,
+        cadence_s=cadence_s,
     )
     features = noted.features()
     write_link_files(output_links, output_geff, features, linked.links, pixel_mm=pixel_mm)
     return f"{output_links}: {said(features, linked.links)}"
 
 
-def _reach(reach: float | None, reach_mm: float | None, pixel_mm: float | None) -> float | None:
-    """Farthest move from frame to frame, Mm or, without the size of a pixel, pixels."""
+def _reach(
+    reach: float | None, reach_mm: float | None, pixel_mm: float | None, cadence_s: int = CADENCE_S
+) -> float | None:
+    """Farthest move in 12 minutes, Mm or, without the size of a pixel, pixels; ``reach`` is from frame to frame."""
     if reach is not None and reach_mm is not None:
         raise ParameterError("the reach is either in pixels or in Mm, not both")
     if reach_mm is not None:
@@ -114,10 +121,10 @@ def _reach(reach: float | None, reach_mm: float | None, pixel_mm: float | None) 
         return None
     if not 0 < reach < math.inf:
         raise ParameterError(f"reach must be a positive number of pixels, not {reach:g}")
-    return reach * (pixel_mm or 1.0)
+    return reach * (pixel_mm or 1.0) * math.sqrt(CADENCE_S / cadence_s)  # the root, as `link_series` has it
 
 
-def read_cube(path: Path) -> Iterator[CubeFrame]:
+def read_cube(path: Path, *, cadence_s: int = CADENCE_S) -> Iterator[CubeFrame]:
     """
     The frames of an .npz, one after the other.
 
@@ -127,11 +134,13 @@ def read_cube(path: Path) -> Iterator[CubeFrame]:
         Arrays of one shape (n_frames, ny, nx): ``labels``, whole numbers, 0 outside
         features and any other positive number inside; ``intensity`` (optional, any unit,
         NaN where unknown); ``flux`` or else ``bz`` (optional, signed, gauss).
+    cadence_s : int, optional
+        Seconds from one frame to the next.
 
     Yields
     ------
     `CubeFrame`
-        Frame k has T_REC k x 720 s; ids count on from 0 through the series. The
+        Frame k has T_REC k x ``cadence_s``; ids count on from 0 through the series. The
         intensity of a feature is the mean over its pixels, its flux the sum over them in
         gauss times pixels, both of the pixels that are known and NaN where none is.
 
@@ -150,7 +159,7 @@ def read_cube(path: Path) -> Iterator[CubeFrame]:
         for k in range(arrays[LABELS].shape[0]):
             with _reading(path):
                 images = {name: next(stream) for name, stream in streams.items()}
-            frame = _detected(k, images, n_before)
+            frame = _detected(k * cadence_s, images, n_before)
             _check_names(frame.names, f"frame {k} of {path.name}")
             n_before += frame.names.size
             yield frame
@@ -263,8 +272,8 @@ def _bytes(array: _Array, shape: tuple[int, ...]) -> bytes:
     return raw
 
 
-def _detected(k: int, images: Mapping[str, np.ndarray], n_before: int) -> CubeFrame:
-    """Frame k from its images by name; only the pixels inside features are looked at."""
+def _detected(t_rec_s: int, images: Mapping[str, np.ndarray], n_before: int) -> CubeFrame:
+    """The frame of that time from its images by name; only the pixels inside features are looked at."""
     labels = images[LABELS]
     flat = np.flatnonzero(labels)
     names, inside, area = np.unique(labels.ravel()[flat], return_inverse=True, return_counts=True)
@@ -282,7 +291,7 @@ def _detected(k: int, images: Mapping[str, np.ndarray], n_before: int) -> CubeFr
 
     bright, n_bright = known(INTENSITY)
     detected = DetectedFrame(
-        k * CADENCE_S,
+        t_rec_s,
         np.arange(n_before, n_before + area.size),
         np.bincount(inside, weights=row, minlength=area.size) / area,
         np.bincount(inside, weights=col, minlength=area.size) / area,

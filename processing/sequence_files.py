@@ -177,11 +177,12 @@ def open_sequence_file(origin: str | Path | bytes, name: str = "") -> SequenceFi
 
 def in_name_order(sources: Iterable[SequenceFile]) -> list[SequenceFile]:
     """Files by name, numbers in it by value: frame2 before frame10."""
+    return sorted(sources, key=lambda source: natural_key(source.name))
 
-    def key(source: SequenceFile) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]+)", source.name)]
 
-    return sorted(sources, key=key)
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """What names are sorted by, with numbers in them by value."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"([0-9]+)", name)]
 
 
 def by_exposure(sources: Iterable[SequenceFile]) -> dict[float | None, Frames]:

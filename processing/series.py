@@ -1,6 +1,7 @@
 """What the command line does to a series of frames: files in, files out; returns the sentence to print."""
 
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,16 +46,19 @@ def track(
     opposite_polarity: str = ChainParameters.opposite_polarity,
     output_links: Path | None = None,
     output_geff: Path | None = None,
+    cadence: int | None = None,
 ) -> str:
     """
     Labels of a series to tracks, links and events.
 
     The tables that measure wrote tell what touches the edge, how dark it is and its
-    flux. The reach may be given in pixels (``reach``) in place of Mm.
+    flux. The reach may be given in pixels (``reach``) in place of Mm; it is then for one
+    step of the cadence (s), not of 12 minutes.
     """
     check_output(output, (".json",))
     check_link_files(output_links, output_geff, inputs=[*labels, *features, output])
-    series = in_time(labels, begin)
+    series = in_time(labels, begin, cadence_s=cadence)
+    cadence_s = cadence or usual_step([t_rec_s for t_rec_s, _ in series])
     pixel_side_mm = _pixel_side(series[0][1], pixel_mm)
     if reach is not None:
         reach_mm = reach * pixel_side_mm
@@ -66,10 +70,14 @@ def track(
     )
     tables = {path: _read_features(path) for path in features}
     meta = {path: table.meta for path, table in tables.items()}
-    measured = {t_rec_s: tables[path] for t_rec_s, path in in_time(features, begin, meta)}
+    measured = {t_rec_s: tables[path] for t_rec_s, path in in_time(features, begin, meta, cadence_s=cadence)}
     noted = Noted()
     detected = ((frame, np.arange(1, frame.ids.size + 1)) for frame in _detected(series, measured))
-    links, story = _lineage_of(noted.passing(detected), measured, pixel_side_mm, parameters)
+    of_12_minutes = 1.0 if reach is None else math.sqrt(CADENCE_S / cadence_s)  # as `link_series` has it
+    links, story = _lineage_of(
+        noted.passing(detected), measured, pixel_side_mm, parameters,
+        reach_mm=parameters.reach_mm * of_12_minutes, cadence_s=cadence_s,
+    )  # fmt: skip
     with replacing(output) as beside:
         beside.write_text(json.dumps(story, indent=1) + "\n", encoding="utf-8")
         write_link_files(output_links, output_geff, noted.features(), links, pixel_mm=pixel_side_mm)
@@ -84,17 +92,18 @@ def movie(
     title: str = "Poreweb",
     begin: int | None = None,
     pixel_mm: float | None = None,
+    cadence: int | None = None,
 ) -> str:
     """A series to a movie."""
     check_output(output, (".mp4",))
     if tracks and tracks.resolve() == output.with_suffix(".json").resolve():
         raise ParameterError(f"{output.name} would replace {tracks.name} by its own JSON; name the movie otherwise")
-    series = in_time(contrast, begin)
-    label_of = dict(in_time(labels, begin))
+    series = in_time(contrast, begin, cadence_s=cadence)
+    label_of = dict(in_time(labels, begin, cadence_s=cadence))
     numbers = _track_numbers(tracks) if tracks else defaultdict(dict)
 
     def frames() -> Iterator[MovieFrame]:
-        cadence_s = usual_step([t_rec_s for t_rec_s, _ in series])
+        cadence_s = cadence or usual_step([t_rec_s for t_rec_s, _ in series])
         for (t_rec_s, path), before in zip(series, [None, *series[:-1]], strict=True):
             if before:
                 missing = slots_between(before[0], t_rec_s, cadence_s)[:MAX_GAP_FRAMES]
@@ -106,7 +115,7 @@ def movie(
     return f"{output}: {summary.n_frames} frames, {summary.width} by {summary.height} pixels"
 
 
-def run(input: Path, output: Path, weights: str | None = None, **options: Any) -> str:
+def run(input: Path, output: Path, weights: str | None = None, cadence: int | None = None, **options: Any) -> str:
     """The whole chain on a folder; ``options`` are those of `ChainParameters`."""
     parameters = ChainParameters(**options)
     harpnum, title, records, left_out = _records(input)
@@ -138,8 +147,9 @@ def run(input: Path, output: Path, weights: str | None = None, **options: Any) -
         features,
         link_bias=parameters.link_bias,
         opposite_polarity=parameters.opposite_polarity,
+        cadence=cadence,
     )
-    movie(film, contrast, labels, story, title=title)
+    movie(film, contrast, labels, story, title=title, cadence=cadence)
     rest = f"; left out: {'; '.join(left_out)}" if left_out else ""
     return f"{len(contrast)} frames in {output}; {words}; {film}{rest}"
 
@@ -194,22 +204,29 @@ def _records(folder: Path) -> tuple[int, str, list[list[Path]], list[str]]:
     return *harps.pop(), [by_time[t_rec_s] for t_rec_s in sorted(by_time)], left_out
 
 
-def in_time(paths: Iterable[Path], begin: int | None, cards: Mapping[Path, Mapping[str, Any]] | None = None) -> Series:
+def in_time(
+    paths: Iterable[Path],
+    begin: int | None,
+    cards: Mapping[Path, Mapping[str, Any]] | None = None,
+    *,
+    cadence_s: int | None = None,
+) -> Series:
     """
     Files in order of T_REC, as header or file name has it.
 
-    With ``begin`` (T_REC seconds) the first file is of that time and the others follow, 12 minutes apart.
+    With ``begin`` (T_REC seconds) the first file is of that time and the others follow by the cadence, 12 minutes
+    without one.
     """
     paths = list(paths)
     if begin is not None:
-        return [(begin + k * CADENCE_S, path) for k, path in enumerate(paths)]
+        return [(begin + k * (cadence_s or CADENCE_S), path) for k, path in enumerate(paths)]
     found = []
     for path in paths:
         t_rec_s = t_rec_of(path, read_plain_cards(path, ("T_REC",)) if cards is None else cards[path])
         if t_rec_s is None:
             raise FrameError(
                 f"{path.name} has T_REC neither in its header nor in its name: give that of the first file with "
-                "--begin; the others follow, 12 minutes apart"
+                "--begin; the others follow, 12 minutes apart or by --cadence"
             )
         found.append((t_rec_s, path))
     found.sort()
@@ -284,6 +301,9 @@ def _lineage_of(
     measured: Mapping[int, QTable],
     pixel_side_mm: float,
     parameters: ChainParameters,
+    *,
+    reach_mm: float,
+    cadence_s: int,
 ) -> tuple[list[Link], dict[str, Any]]:
     """The links; and features (id, T_REC seconds, label), links, tracks and events, in plain values."""
     features: list[dict[str, int]] = []
@@ -305,12 +325,13 @@ def _lineage_of(
     linked = link_series(
         noted(),
         pixel_side_mm=pixel_side_mm,
-        reach_mm=parameters.reach_mm,
+        reach_mm=reach_mm,
         max_gap=parameters.max_gap,
         link_bias=parameters.link_bias,
         opposite_polarity=parameters.opposite_polarity,
+        cadence_s=cadence_s,
     )
-    breaks = series_breaks(times, max_gap=parameters.max_gap)
+    breaks = series_breaks(times, max_gap=parameters.max_gap, cadence_s=cadence_s)
     lineage = build_lineage(nodes, linked.links, n_frames=len(times), breaks=breaks)
     return linked.links, {
         "features": features,

@@ -77,6 +77,7 @@ class _Tally:
     """What the call has cost so far."""
 
     limits: UnpackLimits
+    suffixes: tuple[str, ...] = FITS_SUFFIXES
     n_members: int = 0
     n_bytes: int = 0
 
@@ -92,7 +93,10 @@ class _Tally:
 
 
 def unpack(
-    paths: Iterable[Path | tuple[str, Path]], *, limits: UnpackLimits | None = None
+    paths: Iterable[Path | tuple[str, Path]],
+    *,
+    limits: UnpackLimits | None = None,
+    suffixes: tuple[str, ...] = FITS_SUFFIXES,
 ) -> Iterator[Found | Refusal]:
     """
     Yield every FITS file in what is given, and a refusal for everything else.
@@ -106,13 +110,16 @@ def unpack(
     limits : `UnpackLimits`, optional
         What the call may cost at most. Once the number of files or the total size is
         exceeded it ends with a refusal.
+    suffixes : tuple of str, optional
+        How the names of FITS files end. Those that end in .gz may be gzipped, and are
+        then given as they are.
 
     Yields
     ------
     `Found` or `Refusal`
         In the order read. Never raises for what is in the files.
     """
-    tally = _Tally(limits or UnpackLimits())
+    tally = _Tally(limits or UnpackLimits(), suffixes)
     for given in paths:
         shown, path = given if isinstance(given, tuple) else (given.name or str(given), given)
         name = _printable(shown)
@@ -173,7 +180,7 @@ def _folder(name: str, path: Path, tally: _Tally) -> Iterator[Found | Refusal]:
 
 def _file(name: str, path: Path, tally: _Tally, *, follow: bool) -> Iterator[Found | Refusal]:
     """A plain file or an archive."""
-    if refusal := _by_name(name, name.rpartition("/")[2]):
+    if refusal := refusal_by_name(name, name.rpartition("/")[2], tally.suffixes):
         yield refusal
         return
     try:
@@ -190,11 +197,11 @@ def _file(name: str, path: Path, tally: _Tally, *, follow: bool) -> Iterator[Fou
         yield _unreadable(name, problem)
 
 
-def _by_name(shown: str, base: str) -> Refusal | None:
-    """A refusal where the last part of the name alone decides."""
+def refusal_by_name(shown: str, base: str, suffixes: tuple[str, ...] = FITS_SUFFIXES) -> Refusal | None:
+    """A refusal where the last part of the name alone decides; none of archives."""
     if _hidden([base]):
         return Refusal(shown, f"{shown} is hidden.", "ignored")
-    if _ends(base, FITS_SUFFIXES + TAR_SUFFIXES):
+    if _ends(base, suffixes + TAR_SUFFIXES):
         return None
     if _ends(base, OTHER_ARCHIVES):
         return Refusal(shown, f"{shown} is packed in a way not read here; give FITS files, a .tar or a .tar.gz.")
@@ -225,7 +232,7 @@ def _whole(name: str, handle: IO[bytes], size: int, limits: UnpackLimits) -> Fou
     while missing and (piece := handle.read(min(missing, MIB))):
         pieces.append(piece)
         missing -= len(piece)
-        if not pieces[0].startswith(FITS_BEGINS):
+        if not pieces[0].startswith((FITS_BEGINS, GZIP_BEGINS) if _ends(name, (".gz",)) else FITS_BEGINS):
             return Refusal(name, f"{name} is not FITS: it does not begin with SIMPLE.")
     if missing:
         return Refusal(name, f"{name} is cut short: {_size(missing)} of {_size(size)} are missing.")
@@ -333,7 +340,7 @@ def _member(archive: str, tar: tarfile.TarFile, member: tarfile.TarInfo, tally: 
         yield Refusal(shown, f"{shown} is hidden.", "ignored")
     elif _ends(shown, TAR_SUFFIXES):
         yield Refusal(shown, f"{shown} is an archive inside an archive, which is not opened.")
-    elif refusal := _by_name(shown, parts[-1] if parts else ""):
+    elif refusal := refusal_by_name(shown, parts[-1] if parts else "", tally.suffixes):
         yield refusal
     else:
         try:

@@ -93,8 +93,7 @@ def add(sequence: Sequence, files: Sent, *, user: User) -> Sequence:
         if sequence.is_open:
             raise ParameterError(f"{sequence} is at work; add more when it is done")
         _add_files(sequence, kept)
-        # each frame is coaligned with those before it, so that the old ones get the shifts that they have
-        sequence.user, sequence.ingest, sequence.shifts = user, None, []
+        sequence.user, sequence.ingest = user, None  # shifts go on: a frame is coaligned with those before it
         _go_on(sequence)
     return sequence
 
@@ -108,6 +107,7 @@ def _keep_files(files: Sent) -> list[SourceFile]:
             with storage.writing(key) as path, path.open("wb") as out:
                 for chunk in file.chunks():
                     out.write(chunk)
+        file.close()  # a temporary one is deleted, so that not all are on the disk twice
         kept.append(
             SourceFile(
                 role=role, name=source.name[:255], size=file.size or 0, sha256=source.sha256, n_frames=source.n_frames,
@@ -145,7 +145,7 @@ def _forget_frames(sequence: Sequence) -> None:
 
 
 def pictures_folder(sequence_id: int) -> str:
-    """Key of the folder of a sequence’s calibration images."""
+    """Key of the folder of a sequence’s calibration images, and of what its coalignment goes on from."""
     return f"sequences/{sequence_id}"
 
 

@@ -13,7 +13,7 @@ def shift_figure(sequence: Sequence) -> dict[str, Any] | None:
     """By how much each frame was moved, pixels over T_REC (TAI); None when it was not coaligned."""
     if not sequence.shifts:
         return None
-    times = [tai_of(t_rec_s) for t_rec_s in sequence.times]
+    times = [tai_of(t_rec_s) for t_rec_s in sequence.times[: len(sequence.shifts)]]  # it may have stopped on the way
     figure = go.Figure()
     for column, (name, dash, symbol) in enumerate((("rows", "solid", "circle"), ("columns", "dot", "x"))):
         figure.add_trace(

@@ -11,9 +11,9 @@ from django.template.defaultfilters import filesizeformat
 from poreweb.acquire import space
 from poreweb.http import whole_number
 from poreweb.observations.forms import ManyFilesField, ManyFilesInput
-from poreweb.observations.unpack import FITS_SUFFIXES
+from poreweb.observations.unpack import TAR_SUFFIXES, refusal_by_name
 from poreweb.people.models import Team
-from poreweb.sequences import developing, reading
+from poreweb.sequences import archives, developing, reading
 from poreweb.sequences.actions import MAX_FRAMES
 from poreweb.sequences.models import Sequence, SourceFile
 from poreweb.sequences.words import sentence
@@ -22,29 +22,36 @@ from processing.errors import FitsError, FrameError, ParameterError
 from processing.sequence_files import SequenceFile, TimedFrame, in_name_order, times_of
 from processing.timekeys import tai_of, utc_of
 
-# Pixels in all: measuring the shifts is one piece of work, of 2 to 3 s for a million on a busy core, and a job has 2 h
+# Pixels in all: measuring the shifts takes 2 to 3 s for a million on a busy core, so these keep a worker for 1.5 h
 MOST_COALIGNED = 2_000_000_000
+MOST_SAID = 5  # sentences about single files next to a field
 ROLES = {"images": SourceFile.Role.IMAGE, "darks": SourceFile.Role.DARK, "flats": SourceFile.Role.FLAT}
 SAID = (
     "name", "instrument", "coordinates", "scale_unit", "time_scale", "cadence_s", "coalign", "scale_darks", "run_after",
 )  # fmt: skip
 
 
+# A gzipped file is unpacked anew up to each frame that is read
+MOST_GZIPPED = 50
+
+
 class FilesField(ManyFilesField):
-    """FITS files, none of them empty; none at all where they are not required."""
+    """FITS files and archives of them, none of them empty; none at all where they are not required."""
 
     widget = ManyFilesInput
 
     def __init__(self, **kwargs: Any) -> None:
-        """Offer FITS files in the browser's dialogue."""
-        super().__init__(widget=ManyFilesInput(attrs={"accept": ",".join(FITS_SUFFIXES)}), **kwargs)
+        """Offer what is read in the browser's dialogue."""
+        accepted = (*archives.SUFFIXES, *TAR_SUFFIXES, ".gz")  # browsers know the last part of a name alone
+        super().__init__(widget=ManyFilesInput(attrs={"accept": ",".join(accepted)}), **kwargs)
 
     def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
         """Each file by itself, by its name."""
         files = [file for file in super().clean(data, initial) if file]
-        wrong = [file.name or "a file" for file in files if not (file.name or "").lower().endswith(FITS_SUFFIXES)]
-        if wrong:
-            raise forms.ValidationError(f"{wrong[0]} is no FITS file by its name ({', '.join(FITS_SUFFIXES)}).")
+        for file in files:
+            name = file.name or "a file"
+            if refusal := refusal_by_name(name, name, archives.SUFFIXES):
+                raise forms.ValidationError(refusal.reason)
         return files
 
 
@@ -53,7 +60,8 @@ class FilesForm(forms.Form):
 
     images = FilesField(
         label="Images", required=False,
-        help_text="FITS: a cube (time, y, x), several cubes, or a file a frame; continuum intensity in any unit.",
+        help_text="FITS: a cube (time, y, x), several cubes, or a file a frame; continuum intensity in any unit."
+        " Hundreds of files are best sent as one .tar or .tar.gz.",
     )  # fmt: skip
 
     def __init__(self, *args: Any, sequence: Sequence | None = None, **kwargs: Any) -> None:
@@ -61,7 +69,14 @@ class FilesForm(forms.Form):
         self.sequence = sequence
         self.sent: list[tuple[str, UploadedFile, SequenceFile]] = []
         self.timed: list[TimedFrame] = []  # of all images, when they are well
+        self._folder: archives.Folder | None = None
         super().__init__(*args, **kwargs)
+
+    def full_clean(self) -> None:
+        """As all forms do; what was taken out of archives is not needed when anything is wrong."""
+        super().full_clean()
+        if self._folder is not None and self.errors:
+            self._folder.remove()
 
     @property
     def is_check(self) -> bool:
@@ -102,9 +117,10 @@ class FilesForm(forms.Form):
                     return
                 sources = {role: list(of_role) for role, of_role in held.items()}
             for field, role in ROLES.items():
-                for file in given.get(field) or ():
+                for file in self._taken_apart(field, given):
                     try:
                         source = reading.open_upload(file)
+                        _must_be_read_quickly(source)
                     except FitsError as problem:
                         self._say(field, sentence(problem))
                         continue
@@ -114,6 +130,24 @@ class FilesForm(forms.Form):
                 self._check_images(given, sources[SourceFile.Role.IMAGE])
             if not self.errors:
                 self._check_calibration(given, sources)
+
+    def _taken_apart(self, field: str, given: dict[str, Any]) -> list[UploadedFile]:
+        """The files of a field, those in archives one by one; what cannot be taken is said."""
+        files: list[UploadedFile] = given.get(field) or []
+        if not any(archives.is_archive(file) for file in files):
+            return files
+        self._folder = self._folder or archives.Folder()
+        team = given.get("team") if self.sequence is None else self.sequence.team
+        try:
+            members, refused = archives.taken_apart(files, self._folder.path, team=team)
+        except space.NoRoomError as problem:
+            self._say(field, sentence(problem))
+            return []
+        for reason in refused[:MOST_SAID]:
+            self._say(field, reason)
+        if n_more := len(refused[MOST_SAID:]):
+            self._say(field, f"{n_more} more cannot be taken.")
+        return members
 
     def _check_images(self, given: dict[str, Any], images: list[SequenceFile]) -> None:
         if not images:
@@ -164,6 +198,11 @@ class FilesForm(forms.Form):
             self._say(mends, sentence(problem))
             if mends == "first" and cadence_s is None:
                 self._say("cadence_s", "Give this too.")
+
+
+def _must_be_read_quickly(source: SequenceFile) -> None:
+    if source.n_frames > MOST_GZIPPED and source.name.lower().endswith(".gz"):
+        raise FitsError(f"{source.name} has {source.n_frames} frames; gunzip a cube of more than {MOST_GZIPPED}")
 
 
 def said_of(sequence: Sequence) -> dict[str, Any]:

@@ -1,17 +1,15 @@
 """
 From the files of a sequence to the frames of a patch, one image in memory at a time.
 
-Times, calibration images and shifts are stored before the first frame is; what is stored is
-not measured again. So an attempt that died anywhere is gone on with, and writes the same bytes.
+Times, calibration images and shifts are stored before the first frame is, shifts in pieces as
+they are measured; what is stored is not measured again. So an attempt that died anywhere is
+gone on with, and writes the same bytes.
 """
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -21,48 +19,19 @@ from poreweb.observations.actions import MAX_REPORT_LINES, IngestReport, keep_se
 from poreweb.observations.models import Patch, RawFile
 from poreweb.sequences import reading
 from poreweb.sequences.actions import MAX_FRAMES, ingest_for
+from poreweb.sequences.attempt import OF_IMAGES, Work, save
 from poreweb.sequences.developing import Develop, development_of, missing_in
 from poreweb.sequences.models import Sequence, SourceFile
-from poreweb.sequences.placing import Cards, Places, Shift, places_of
+from poreweb.sequences.placing import Cards, Shift, places_of
+from poreweb.sequences.shifting import measure_shifts
 from poreweb.work.tasks import PutOffError, must_hold
-from processing.coalign import coalign
-from processing.errors import FitsError, FrameError, ParameterError
+from processing.errors import FrameError, ParameterError
 from processing.fits import SEQUENCE, read_sequence_frame, sequence_file_name, write_sequence_frame
 from processing.sequence_files import SequenceFile, TimedFrame, in_name_order, times_of
 from processing.timekeys import CADENCE_S, format_t_rec, tai_of
 
 TURN_S = 600  # then others have their turn
-SAY_EVERY_S = 0.7
 MOST_LETTERS = 68  # of a card's text (FITS standard 4.0, 4.2.1)
-OF_IMAGES = (FitsError, FrameError, ParameterError)
-
-
-@dataclass
-class Work:
-    """What a sequence's frames are made with, and until when."""
-
-    sequence: Sequence
-    timed: list[TimedFrame]
-    develop: Develop
-    places: Places
-    until: float
-    said_at: float = 0.0
-
-    def say(self, text: str, **values: Any) -> None:
-        """Show what is done now, not more often than it is looked at; stops an attempt that is not the task's."""
-        now = time.monotonic()
-        if now - self.said_at >= SAY_EVERY_S:
-            self.said_at = now
-            save(self.sequence, doing=text, **values)
-
-
-def save(sequence: Sequence, **values: Any) -> None:
-    """Store what is known now, if the sequence is still this attempt's."""
-    for name, value in values.items():
-        setattr(sequence, name, value)
-    with transaction.atomic():
-        must_hold(sequence)
-        sequence.save(update_fields=list(values))
 
 
 def make(sequence: Sequence) -> None:
@@ -86,11 +55,11 @@ def make(sequence: Sequence) -> None:
         first, image = _first_good(timed, develop)
         work = Work(sequence, timed, develop, places_of(sequence, timed, first, image), until)
         facts += [*missing_in(image, first), *work.places.facts()]
-        if sequence.coalign and not sequence.shifts:
-            save(sequence, shifts=_shifts(work))
-        save(sequence, pictures=described, facts=[*facts, *_about_shifts(sequence)])
-        space.must_have_room(sequence.team, image.nbytes * (len(timed) - sequence.n_done))
         try:
+            if sequence.coalign:
+                measure_shifts(work)
+            save(sequence, pictures=described, facts=[*facts, *_about_shifts(sequence)])
+            space.must_have_room(sequence.team, image.nbytes * (len(timed) - sequence.n_done))
             _write_frames(work)
         except OSError as problem:
             if not space.is_no_room(problem):
@@ -104,8 +73,11 @@ def _timed(sequence: Sequence, images: list[SequenceFile]) -> list[TimedFrame]:
     timed = times_of(in_name_order(images), first=first, cadence_s=sequence.cadence_s, scale="tai")
     if len(timed) > MAX_FRAMES:
         raise ParameterError(f"these are {len(timed):,} frames; a sequence may have {MAX_FRAMES:,}")
+    times = [frame.t_s for frame in timed]
+    n_known = len(sequence.shifts)
+    is_begun = n_known <= len(times) and times[:n_known] == sequence.times[:n_known]  # later ones may have come
     save(
-        sequence, n_frames=len(timed), times=[frame.t_s for frame in timed],
+        sequence, n_frames=len(timed), times=times, shifts=sequence.shifts if is_begun else [],
         times_from_headers=all(source.time_s is not None for source in images),
     )  # fmt: skip
     return timed
@@ -120,30 +92,6 @@ def _first_good(timed: list[TimedFrame], develop: Develop) -> tuple[TimedFrame, 
         except OF_IMAGES as problem:
             wrong = wrong or problem
     raise FrameError(f"none of the {len(timed)} frames can be used; the first one: {wrong}")
-
-
-def _shifts(work: Work) -> list[list[Any] | None]:
-    """For each frame rows, columns, correlation (or None) and whether it is believed; None for one without a map."""
-    with_map: list[int] = []
-
-    def maps() -> Iterator[np.ndarray]:
-        for index, frame in enumerate(work.timed):
-            work.say(f"Measuring the shift of frame {index + 1} of {len(work.timed)}.")
-            try:
-                found = work.places.to_compare(work.develop(frame), frame)
-            except OF_IMAGES:
-                continue  # it is left out, with its reason, when the frames are made
-            with_map.append(index)
-            yield found
-
-    found = coalign(maps())
-    shifts: list[list[Any] | None] = [None] * len(work.timed)
-    for index, (rows, columns), correlation, trusted in zip(
-        with_map, found.shifts.tolist(), found.correlation.tolist(), found.trusted.tolist(), strict=True
-    ):
-        known = None if math.isnan(correlation) else round(correlation, 4)
-        shifts[index] = [round(rows, 4), round(columns, 4), known, trusted]
-    return shifts
 
 
 def _about_shifts(sequence: Sequence) -> list[str]:
@@ -174,7 +122,7 @@ def _write_frames(work: Work) -> None:
             left_out.append({"kind": "left out", "text": f"{which} was left out: {str(problem).rstrip('.')}."})
             continue
         held.add(frame.t_s)
-        if time.monotonic() > work.until and len(held) + len(left_out) < len(timed):
+        if work.is_over and len(held) + len(left_out) < len(timed):
             raise PutOffError(0)  # after a frame that was kept, so that each turn brings it on
     if not held:
         raise FrameError(f"no frame could be made. {left_out[0]['text'].rstrip('.')}")

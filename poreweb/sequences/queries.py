@@ -53,7 +53,8 @@ def held_files(sequence: Sequence) -> dict[str, str]:
 
 def frames(sequence: Sequence) -> list[FrameRow]:
     """All its frames, once their times are known."""
-    shifts = [shift or NO_SHIFT for shift in sequence.shifts or [None] * len(sequence.times)]
+    unmeasured = [None] * (len(sequence.times) - len(sequence.shifts))
+    shifts = [shift or NO_SHIFT for shift in [*sequence.shifts, *unmeasured]]
     return [
         FrameRow(number, format_t_rec(t_rec_s), utc, *shift)
         for number, (t_rec_s, utc, shift) in enumerate(

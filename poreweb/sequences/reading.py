@@ -7,6 +7,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 
 from poreweb import storage
 from poreweb.observations.archive import raw_key
+from poreweb.sequences.archives import Member
 from poreweb.sequences.models import Sequence, SourceFile
 from processing.errors import FitsError
 from processing.sequence_files import SequenceFile, open_sequence_file
@@ -17,7 +18,7 @@ BySourceRole = Mapping[str, list[SequenceFile]]
 def open_upload(file: UploadedFile) -> SequenceFile:
     """Look at a file that has just been sent; raises FitsError when it cannot be used."""
     name = (file.name or "unnamed").replace("\\", "/").rpartition("/")[2]
-    if isinstance(file, TemporaryUploadedFile):
+    if isinstance(file, TemporaryUploadedFile | Member):
         return open_sequence_file(file.temporary_file_path(), name)
     file.seek(0)
     return open_sequence_file(file.read(), name)

@@ -39,12 +39,11 @@ from poreweb.review.judgement import Judgement
 from poreweb.tracks import actions as tracks
 from poreweb.tracks.models import Feature, Run
 from processing.fits import read_segment, sequence_file_name, write_sequence_frame
-from processing.geometry import CeaGeometry, PlainGeometry
+from processing.geometry import PlainGeometry
 from processing.parameters import ChainParameters
 from tests.poreweb.addresses import API, PAGES
 from tests.poreweb.conftest import FINISHED, INGESTED, PARAMETERS, Queues, Saved, make_people
 from tests.processing.drawing import START_S
-from tests.real_data import REAL_DATA
 
 NAME = "Tenerife, 2013 June 20 / no. 3"
 CADENCE_S = 30
@@ -56,7 +55,6 @@ CARDS = {
     "INSTRUME": "HiFI",
     "BUNIT": "counts",
 }
-CUBE = REAL_DATA / "sunspot_cube" / "cube_sunspot.fits"
 LOST = 8  # of the frames, so that there is a gap
 UNKNOWN = ("lon_deg", "lat_deg", "tx_arcsec", "ty_arcsec", "mu", "area_projected_mm2", "area_projected_msh", "flux_mx")
 
@@ -157,14 +155,6 @@ def test_a_frame_that_comes_twice_is_known(sequence):
     again = read_segment(raw, "other.fits")
     told = {"patch": sequence, "ingest": Ingest.objects.create(team=sequence.team), "report": report}
     assert actions.keep_segment(again, raw, "other.fits", **told) == "duplicate"
-
-
-def test_a_delivery_of_sharps_refuses_it(deliver):
-    raw = write_sequence_frame(np.ones((8, 8)), t_rec_s=START_S, cards=CARDS)
-    ingest = deliver(("hmi.sharp_cea_720s.7.20130620_103600_TAI.continuum.fits", raw))
-    assert (ingest.n_read, ingest.n_refused, ingest.n_new) == (1, 1, 0)
-    assert "is of the sequence Tenerife, 2013 June 20 / no. 3, not of a HARP" in ingest.report[0]["text"]
-    assert not Patch.objects.exists()
 
 
 def test_its_pores_have_all_but_places(sequence_run):
@@ -380,50 +370,3 @@ def test_a_run_goes_on_with_new_frames(sequence_run, sequence, alice, queues, no
     assert sequence_run.links.filter(earlier__segmentation__index=index - 1).exists()
     assert not sequence_run.links.filter(later__segmentation__index=index - 1).exists()
     assert sequence_run.tracks.count() > before
-
-
-# -- A sequence with places: CEA maps of another instrument -------------------------------------------------------
-
-
-def test_a_sequence_with_places_has_them(team, alice, queues, fits_files, no_files):
-    patch = Patch.objects.create(team=team, series="", name="with places")
-    (path, other) = [path for path in fits_files if "continuum" in path.name][:2]
-    for k, file in enumerate((path, other)):
-        header = fits.getheader(file, 1)
-        cards = {card: header[card] for card in (
-            "CTYPE1", "CTYPE2", "CUNIT1", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2", "CRLN_OBS",
-            "CRLT_OBS", "DSUN_OBS", "RSUN_REF",
-        )}  # fmt: skip
-        keep(patch, [START_S + 720 * k], [fits.getdata(file, 1).astype(float)], {"SEQUENCE": patch.name, **cards})
-    assert type(patch.frames.first().geometry) is CeaGeometry
-    assert patch.frames.first().mu_min > 0.5
-    run = tracks.start_run(patch, PARAMETERS, user=alice)
-    queues.work()
-    features = Feature.objects.filter(segmentation__run=run)
-    assert features.exists()
-    assert not features.filter(lon_deg=None).exists()
-    assert not features.filter(area_projected_mm2=None).exists()
-
-
-# -- The real one -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not CUBE.is_file(), reason="the real sequence is not at ../shared/data/sunspot_cube")
-def test_the_real_sequence_goes_through(team, alice, queues, as_alice):
-    patch = Patch.objects.create(team=team, series="", name="AR 11757")
-    cube = fits.getdata(CUBE)
-    side = 0.504 * 0.72527
-    keep(patch, [START_S + 720 * k for k in range(len(cube))], list(cube),
-         {"SEQUENCE": patch.name, **PlainGeometry(side).cards(), "BUNIT": "DN/s"})  # fmt: skip
-    run = tracks.start_run(patch, ChainParameters(enhance="richardson-lucy", threshold=0.66), user=alice)
-    queues.work()
-    run.refresh_from_db()
-    assert (run.state, run.segmentations.filter(state="done").count()) == ("done", 30)
-    through = run.tracks.filter(n_features=30)
-    assert through.count() == 2  # the spot and the pore
-    areas = sorted(np.mean(track.features.values_list("area_mm2", flat=True)) for track in through)
-    assert areas == [pytest.approx(2.2, abs=0.4), pytest.approx(43, abs=2)]
-    assert {export.state for export in run.exports.all()} == {"done"}
-    for url in (patch.get_absolute_url(), run.get_absolute_url(), f"{patch.get_absolute_url()}viewer/?run={run.pk}",
-                run.events.first().get_absolute_url(), f"/api/v1/patches/{patch.pk}/"):  # fmt: skip
-        assert as_alice.get(url).status_code == 200

@@ -15,6 +15,7 @@ from astropy.table import QTable
 from processing import commands
 from processing.__main__ import OPTIONS, main
 from processing.enhance import deblur
+from processing.fits import write_sequence_frame
 from processing.flags import FeatureFlag
 from processing.geometry import PlainGeometry
 from processing.images import PlainImage, read_plain
@@ -330,6 +331,45 @@ def test_a_time_in_the_name_will_do(tmp_path):
     story = json.loads((tmp_path / "t.json").read_text())
     assert [item["ids"] for item in story["tracks"]] == [[0, 1]]
     assert story["features"][0]["t_rec_s"] == parse_t_rec(BEGIN)
+
+
+def links_of(output: Path, files: list[Path], *options: object) -> list[dict[str, Any]]:
+    assert run("track", output, *files, "--pixel-mm", 0.5, "--link-bias", 5, *options) == 0
+    return json.loads(output.read_text())["links"]
+
+
+def test_a_cadence_tells_the_times(tmp_path, capsys):
+    labels = np.zeros((2, 30, 60), np.int32)
+    labels[0, 10:16, 10:16] = labels[1, 10:16, 30:36] = 1  # 20 pixels, 10 Mm on
+    files = [saved(tmp_path / f"labels{k}.fits", image) for k, image in enumerate(labels)]
+    output, begin = tmp_path / "t.json", ("--begin", BEGIN, "--cadence", 45)  # a quarter of the root of 12 minutes
+    assert len(links_of(output, files, *begin, "--reach", 25)) == 1  # from frame to frame, whatever the cadence
+    features = json.loads(output.read_text())["features"]
+    assert [item["t_rec_s"] - parse_t_rec(BEGIN) for item in features] == [0, 45]
+    assert links_of(output, files, *begin, "--reach", 15) == []
+    assert len(links_of(output, files, *begin, "--reach-mm", 41)) == 1  # so 10.25 Mm
+    assert links_of(output, files, *begin, "--reach-mm", 39) == []
+    np.savez(tmp_path / "cube.npz", labels=labels)
+    for options, n in {("--reach", 25): 1, ("--reach", 15): 0, ("--reach-mm", 41): 1, ("--reach-mm", 39): 0}.items():
+        cube = (tmp_path / "cube.npz", "--links", tmp_path / "l.csv", "--pixel-mm", 0.5, "--link-bias", 5)
+        assert run("track", *cube, "--cadence", 45, *options) == 0
+        assert len((tmp_path / "l.csv").read_text().splitlines()) == 1 + n
+    for cadence in ("0", "7.5"):
+        assert run("track", output, *files, f"--cadence={cadence}") == 2
+        assert f"{cadence} is not a positive whole number of seconds" in sentence(capsys)
+
+
+@pytest.mark.parametrize(("cadence", "n_links"), [((), 2), (("--cadence", 120), 2), (("--cadence", 60), 0)])
+def test_a_cadence_tells_what_is_missing(tmp_path, contrast, cadence, n_links):
+    """Frames every 120 s, which of a cadence of 60 s is every other one."""
+    cards = {"SEQUENCE": "Tenerife", **PlainGeometry(0.5).cards()}
+    for k in range(3):
+        raw = write_sequence_frame(57_600 * contrast[:, :50], t_rec_s=parse_t_rec(BEGIN) + 120 * k, cards=cards)
+        (tmp_path / f"{k}.fits").write_bytes(raw)
+    assert run("run", tmp_path, tmp_path / "out", "--method", "none", "--max-gap", 0, "--min-pixels", 9, *cadence) == 0
+    assert len(json.loads((tmp_path / "out" / "tracks.json").read_text())["links"]) == n_links
+    film = json.loads((tmp_path / "out" / "movie.json").read_text())
+    assert len(film["frames"]) == (3 if n_links else 5)
 
 
 def test_tables_tell_what_touches_the_edge(patch, tmp_path):

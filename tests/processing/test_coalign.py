@@ -1,5 +1,7 @@
 """Displacements that are known, of frames that are real, simulated or drawn."""
 
+import io
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -7,7 +9,7 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from processing import coalign as module
-from processing.coalign import coalign, shifted
+from processing.coalign import Coaligner, coalign, shifted
 from processing.errors import FrameError
 from processing.synthetic import SimulationParameters, simulate
 from tests.real_data import REAL_DATA, needs_real_data
@@ -203,6 +205,26 @@ def test_after_a_long_gap_it_goes_on_from_the_shift_it_had():
     assert found.trusted.tolist() == [True] * 4 + [False] * n_lost + [True] * (8 - n_lost)
     steps = np.diff(found.shifts[4 + n_lost - 1 :], axis=0)
     assert steps == pytest.approx(np.broadcast_to([-0.5, 0.0], steps.shape), abs=0.1)
+
+
+@pytest.mark.parametrize("stops", [1, 4, 7], ids=["after the first", "after a lost one", "after it began anew"])
+def test_stopped_and_gone_on_with_it_finds_the_very_same(stops):
+    frames = [rolled(*pair) for pair in zip(granules(10, lives=4), np.arange(10)[:, None] * [0.8, 0.5], strict=True)]
+    frames[3] = np.full_like(frames[0], np.nan)
+    frames[4:7] = granules(3, lives=0, seed=9)  # the reference begins anew at frame 5, and at 8
+    whole, first = coalign(frames), Coaligner()
+    assert whole.trusted.tolist() == [True] * 3 + [False] * 6 + [True]
+    found = [first.add(image) for image in frames[:stops]]
+    np.savez(kept := io.BytesIO(), **first.state)
+    kept.seek(0)
+    with np.load(kept) as state:
+        second = Coaligner(state=state)
+    found += [second.add(image) for image in frames[stops:]]
+    assert np.array_equal([one.shift for one in found], whole.shifts)
+    assert np.array_equal([one.correlation for one in found], whole.correlation, equal_nan=True)
+    assert [one.trusted for one in found] == whole.trusted.tolist()
+    with pytest.raises(FrameError, match="frame 11 to coalign is"):
+        second.add(frames[0][1:])
 
 
 def test_borders_and_holes_without_data_do_not_matter():

@@ -369,7 +369,7 @@ TROUBLE = [
     ("{tmp}/labels.npz --max-gap 99 " + LINE, "max_gap must be 0 to 20, not 99"),
     ("{tmp}/labels.npz --link-bias nan " + LINE, "link_bias must be -5 to 5, not nan"),
     ("{tmp}/labels.npz --opposite-polarity maybe " + LINE, "invalid choice: 'maybe'"),
-    ("{tmp}/labels.npz --cadence 3 " + LINE, "unrecognized arguments: --cadence"),
+    ("{tmp}/labels.npz --pace 3 " + LINE, "unrecognized arguments: --pace"),
     ("{tmp}/labels.npy " + LINE, "labels.npy must end in .json"),
     ("{tmp}/labels.npz " + LINE + " --geff {tmp}/out.zarr", "must end in .geff"),
     ("{tmp}/labels.npz " + LINE + " --geff {tmp}/no/out.geff", "there is no folder"),

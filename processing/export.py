@@ -15,6 +15,7 @@ from processing.errors import ParameterError
 # name: (unit, description). Names end in their unit, so that the plain CSV has it too.
 CATALOGUE_COLUMNS: dict[str, tuple[u.UnitBase | None, str]] = {
     "harpnum": (None, "HARP number; none for a sequence of another kind"),
+    "series": (None, "JSOC series of the HARP, without which its number means nothing; empty for another sequence"),
     "sequence": (None, "name of a sequence that is no HARP"),
     "t_rec": (None, "slot time, TAI"),
     "utc": (None, "slot time, UTC"),

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from poreweb.api.paging import Pages
-from poreweb.api.wire import MOST_KEY, unfit
+from poreweb.api.wire import MOST_KEY, FormParser, unfit
 
 
 class ApiRequest(Request):
@@ -48,6 +48,11 @@ class Address(APIView):
         """What was sent."""
         return self._valid(shape(data=self.request.data))
 
+    def told_with_files(self, shape: type[Any]) -> dict[str, Any]:
+        """What was sent by a form: lists of files, and all else once."""
+        data = {name: values[-1] for name, values in self.request.POST.lists()}
+        return self._valid(shape(data={**data, **dict(self.request.FILES.lists())}))
+
     @staticmethod
     def _valid(serializer: Any) -> dict[str, Any]:
         serializer.is_valid(raise_exception=True)
@@ -67,3 +72,9 @@ class Address(APIView):
         request: HttpRequest = self.request._request
         request.user = self.request.user
         return view(request, *keys)
+
+
+class FilesAddress(Address):
+    """One to which files are sent."""
+
+    parser_classes = (FormParser,)

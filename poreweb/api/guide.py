@@ -10,6 +10,9 @@ from poreweb.api.schema import LEADS, described
 TITLES = {
     "teams": "You, teams and members",
     "acquire": "Fetching data: NOAA and HARP numbers, acquisitions, watches",
+    "lists": "Hand-made lists of regions",
+    "sequences": "Sequences of other instruments",
+    "uploads": "Uploads of HARPs",
     "patches": "Patches and frames",
     "context": "Solar events and SHARP keywords",
     "runs": "Runs, features, tracks and links",
@@ -20,6 +23,7 @@ TITLES = {
     "releases": "Published lineage, releases, files",
     "about": "This description",
 }
+FORM = "multipart/form-data"
 EXAMPLES = {"integer": 1, "number": 0.5, "boolean": True, "string": "…", "array": [], "object": {}}
 
 
@@ -76,7 +80,8 @@ def shapes() -> list[tuple[str, str, list[Field]]]:
 
 
 def _operation(host: str, address: str, method: str, told: Mapping[str, Any]) -> Operation:
-    body = _resolved(_content(told.get("requestBody", {})))
+    request = told.get("requestBody", {})
+    body = _resolved(_content(request))
     good = next(response for status, response in told["responses"].items() if status.startswith("2"))
     return Operation(
         key=told["operationId"],
@@ -92,13 +97,13 @@ def _operation(host: str, address: str, method: str, told: Mapping[str, Any]) ->
         body=list(_fields(body)),
         gives=_gives(good),
         shape=_shape(_content(good)),
-        curl=_curl(host, address, method, body),
+        curl=_curl(host, address, method, body, has_files=FORM in request.get("content", {})),
     )
 
 
 def _content(part: Mapping[str, Any]) -> dict[str, Any]:
     content = part.get("content", {})
-    schema: dict[str, Any] = content.get("application/json", {}).get("schema", {})
+    schema: dict[str, Any] = (content.get("application/json") or content.get(FORM, {})).get("schema", {})
     return schema
 
 
@@ -147,7 +152,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         words = ", ".join("null" if value is None else str(value) or "empty" for value in schema["enum"])
     elif schema.get("type") == "array":
-        words = f"list of {_kind(schema['items'])}"
+        is_of_files = schema["items"].get("format") == "binary"
+        words = "files" if is_of_files else f"list of {_kind(schema['items'])}"
     else:
         kind = schema.get("type", "anything")
         words = f"{schema.get('format', kind) if kind == 'string' else kind}{_bounds(schema)}"
@@ -161,16 +167,21 @@ def _bounds(schema: Mapping[str, Any]) -> str:
     return low_words if high is None or high >= 2**31 - 1 else f"{low_words} to {high:g}"
 
 
-def _curl(host: str, address: str, method: str, body: Mapping[str, Any]) -> str:
+def _curl(host: str, address: str, method: str, body: Mapping[str, Any], *, has_files: bool) -> str:
     parts = ['curl -H "Authorization: Token $TOKEN"']
     if method != "get":
         parts.append(f"-X {method.upper()}")
-    if body:
-        example = {
-            name: _example(told) for name, told in body["properties"].items() if name in body.get("required", ())
-        }
+    needed = {name: told for name, told in body.get("properties", {}).items() if name in body.get("required", ())}
+    if has_files:
+        parts += [f"-F '{name}={_form_example(told)}'" for name, told in needed.items()]
+    elif body:
+        example = {name: _example(told) for name, told in needed.items()}
         parts.append(f"-H 'Content-Type: application/json' -d '{json.dumps(example, ensure_ascii=False)}'")
     return " ".join([*parts, f"'{host}{address}'"])
+
+
+def _form_example(schema: Mapping[str, Any]) -> Any:
+    return "@FILE" if schema.get("type") == "array" else _example(schema)
 
 
 def _example(schema: Mapping[str, Any]) -> Any:

@@ -100,14 +100,17 @@ def _flat(detail: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(detail)
 
 
-def refuse_form(form: BaseForm, within: str = "") -> None:
+def refuse_form(form: BaseForm, within: str = "", names: Mapping[str, str] | None = None) -> None:
     """
     Tell a form's problems as the API's own; nothing when the form is valid.
 
-    ``within`` is the name of the field that holds those of the form.
+    ``within`` is the name of the field that holds those of the form, ``names`` what the API
+    calls the fields that it has another name for.
     """
     if form.is_valid():
         return
-    names = {name: "non_field_errors" if name == "__all__" else name for name in form.errors}
-    told = {names[name]: [str(words) for words in listed] for name, listed in form.errors.items()}
+    names = {"__all__": "non_field_errors", **(names or {})}
+    told: dict[str, list[str]] = {}
+    for name, listed in form.errors.items():
+        told.setdefault(names.get(name, name), []).extend(map(str, listed))
     raise ValidationError({within: told} if within else told)

@@ -30,7 +30,7 @@ PROBLEMS = {
     "404": "There is no such thing in your teams.",
     "409": "It cannot be done as things are now.",
     "413": "Too much was sent.",
-    "415": "Something else than JSON was sent.",
+    "415": "What was sent is not of the kind that is taken: JSON, or a form where files are.",
 }
 WRITES = ("post", "put", "patch", "delete")
 KEYS = {
@@ -46,6 +46,9 @@ KEYS = {
     "export_id": "Key of an export.",
     "acquisition_id": "Key of an acquisition.",
     "watch_id": "Key of a watch.",
+    "sequence_id": "Key of a sequence.",
+    "ingest_id": "Key of a delivery.",
+    "key": "Key of one of its pictures.",
     "number": "Its number.",
     "name": "Its name.",
 }

@@ -2,7 +2,22 @@
 
 from django.urls import include, path
 
-from poreweb.api.views import about, acquire, carry, consensus, context, patches, releases, review, runs, talk, teams
+from poreweb.api.views import (
+    about,
+    acquire,
+    carry,
+    consensus,
+    context,
+    lists,
+    patches,
+    releases,
+    review,
+    runs,
+    sequences,
+    talk,
+    teams,
+    uploads,
+)
 
 app_name = "api"
 
@@ -36,6 +51,7 @@ of_fetching = [
     path("acquisitions/<int:acquisition_id>/retry/", acquire.AcquisitionRetry.as_view(), name="retry-acquisition"),
     path("acquisitions/<int:acquisition_id>/go-on/", acquire.AcquisitionGoOn.as_view(), name="go-on"),
     path("teams/<int:team_id>/previews/", acquire.TeamPreviews.as_view(), name="preview"),
+    path("teams/<int:team_id>/lists/", lists.TeamLists.as_view(), name="send-list"),
     path("teams/<int:team_id>/room/", acquire.TeamRoom.as_view(), name="room"),
     path("teams/<int:team_id>/watches/harp/", acquire.TeamWatchHarp.as_view(), name="watch-harp"),
     path("teams/<int:team_id>/watches/folder/", acquire.TeamWatchFolder.as_view(), name="watch-folder"),
@@ -43,6 +59,23 @@ of_fetching = [
     path("watches/<int:watch_id>/", acquire.OneWatch.as_view(), name="watch"),
     path("watches/<int:watch_id>/pause/", acquire.WatchPause.as_view(), name="pause"),
     path("watches/<int:watch_id>/resume/", acquire.WatchResume.as_view(), name="resume"),
+]
+of_sending = [
+    path("sequences/", sequences.Sequences.as_view(), name="sequences"),
+    path("sequences/<int:sequence_id>/", sequences.OneSequence.as_view(), name="sequence"),
+    path("sequences/<int:sequence_id>/frames/", sequences.SequenceFrames.as_view(), name="sequence-frames"),
+    path("sequences/<int:sequence_id>/images/", sequences.SequenceImages.as_view(), name="later-images"),
+    path("sequences/<int:sequence_id>/cancel/", sequences.SequenceCancel.as_view(), name="cancel-sequence"),
+    path("sequences/<int:sequence_id>/retry/", sequences.SequenceRetry.as_view(), name="retry-sequence"),
+    path(
+        "sequences/<int:sequence_id>/pictures/<str:key>/",
+        sequences.SequencePicture.as_view(),
+        name="sequence-picture",
+    ),
+    path("teams/<int:team_id>/sequences/", sequences.TeamSequences.as_view(), name="send-sequence"),
+    path("teams/<int:team_id>/ingests/", uploads.TeamIngests.as_view(), name="send-records"),
+    path("ingests/", uploads.Ingests.as_view(), name="ingests"),
+    path("ingests/<int:ingest_id>/", uploads.OneIngest.as_view(), name="ingest"),
 ]
 of_runs = [
     path("runs/", runs.Runs.as_view(), name="runs"),
@@ -110,15 +143,19 @@ of_teams = [
     path("me/", teams.Me.as_view(), name="me"),
     path("teams/", teams.Teams.as_view(), name="teams"),
     path("teams/<int:team_id>/", teams.OneTeam.as_view(), name="team"),
+    path("teams/<int:team_id>/jsoc-email/", teams.TeamEmail.as_view(), name="jsoc-email"),
     path("teams/<int:team_id>/members/", teams.TeamMembers.as_view(), name="members"),
     path("teams/<int:team_id>/invitations/", teams.TeamInvitations.as_view(), name="invitations"),
     path("teams/<int:team_id>/history/", teams.TeamHistory.as_view(), name="team-history"),
     path("members/<int:member_id>/", teams.OneMember.as_view(), name="member"),
     path("invitations/<int:invitation_id>/", teams.OneInvitation.as_view(), name="invitation"),
 ]
+versioned = [
+    *of_patches, *of_fetching, *of_sending, *of_runs, *of_review, *of_consensus, *of_talk, *of_teams,
+]  # fmt: skip
 urlpatterns = [
     path("schema/", about.Schema.as_view(), name="schema"),
     path("docs/", about.docs, name="docs"),
-    path("v1/", include([*of_patches, *of_fetching, *of_runs, *of_review, *of_consensus, *of_talk, *of_teams])),
+    path("v1/", include(versioned)),
     path("<path:rest>", about.Nothing.as_view(), name="nothing"),
 ]

@@ -1,12 +1,13 @@
-"""JSON as it comes in and goes out: what no database column can hold never gets further than here."""
+"""JSON as it comes in and goes out, and forms with files: what no column can hold never gets further than here."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
@@ -24,6 +25,22 @@ class JsonParser(JSONParser):
         except RecursionError as problem:
             raise ParseError(f"The JSON is nested more than {MOST_DEPTH} deep.") from problem
         if words := unfit(told):
+            raise ParseError(words)
+        return told
+
+
+class FormParser(MultiPartParser):
+    """A form with files, as browsers and curl send it (multipart/form-data)."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Read and check it; files go to disk as they come."""
+        try:
+            told = super().parse(stream, media_type, parser_context)
+        except RequestDataTooBig:
+            raise
+        except (SuspiciousOperation, LookupError, ValueError) as problem:  # too many parts, a charset that is none
+            raise ParseError("The form cannot be read.") from problem
+        if words := unfit(dict(told.data.lists())):
             raise ParseError(words)
         return told
 

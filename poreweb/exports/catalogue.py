@@ -37,6 +37,7 @@ def build_catalogue(run: Run, published: Published | None = None, *, told: Mappi
         track = feature.track
         known = {
             "harpnum": run.patch.harpnum,
+            "series": run.patch.series,
             "sequence": run.patch.name,
             "t_rec": times[frame.pk][0],
             "utc": times[frame.pk][1],

@@ -1,35 +1,32 @@
-"""The REST API of fetching data: from a number to records, watches, JSOC's list, and the context of a patch."""
+"""The REST API of fetching data: from a number to records."""
 
-import io
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from astropy.io import fits
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
-from poreweb.acquire import actions, noaa
+from poreweb.acquire import actions
 from poreweb.acquire.models import Acquisition, Record, Watch
 from poreweb.acquire.wanted import Wanted
-from poreweb.context.models import EventSearch, SolarEvent
 from poreweb.observations.models import Patch, RawFile
 from poreweb.people.models import Team
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch_due
-from processing.sharp_keywords import SHARP_KEYWORDS
 from processing.timekeys import parse_t_rec
 from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.poreweb.acquiring import EMAIL, acquired, assert_held, pass_time, previewed
+from tests.poreweb.api_client import client_of, refused
 
 N_RECORDS = 3
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -51,30 +48,12 @@ def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[J
 
 @pytest.fixture
 def api(team: Team) -> Callable[[str], APIClient]:
-    """A client of that member's own, or of nobody."""
-
-    def of(name: str) -> APIClient:
-        client = APIClient()
-        if name != "nobody":
-            client.force_login(User.objects.get(username=name))
-        return client
-
-    return of
+    return client_of
 
 
 @pytest.fixture
-def alice_api(api: Any) -> APIClient:
-    return api("alice")
-
-
-def refused(response: Any, status: int) -> str:
-    """The sentence of a refusal."""
-    assert response.status_code == status, response.text
-    detail: str = response.json()["detail"]
-    return detail
-
-
-# -- From a number to records ------------------------------------------------------------------------
+def alice_api(team: Team) -> APIClient:
+    return client_of("alice")
 
 
 def test_a_preview_is_made_ordered_and_followed(
@@ -302,7 +281,7 @@ def test_what_room_there_is(
     team.save()
     assert api("visitor").get("/api/v1/teams/1/room/").json() == {
         "held_bytes": sum(RawFile.objects.values_list("size", flat=True)),
-        "quota_bytes": 7_000_000,
+        "quota_bytes": 7 * 2**20,
         "free_bytes": 123,
     }
     assert api("mallory").get("/api/v1/teams/2/room/").json()["held_bytes"] == 0
@@ -335,180 +314,3 @@ def test_the_commands_of_the_docs_do_what_they_say(
     assert (running.returncode, wrong) == (0, ""), said
     assert said.splitlines()[-1] == f"done All {N_RECORDS} records are held."
     assert_held(Team.objects.get(pk=1), archive)
-
-
-# -- Watches -----------------------------------------------------------------------------------------
-
-
-def test_a_harp_is_watched_once_paused_resumed_and_let_go(
-    jsoc: JsocStandIn, alice_api: APIClient, team: Team, queues: Any
-):
-    url = "/api/v1/teams/1/watches/harp/"
-    made = alice_api.post(url, {"harpnum": 377, "run_after": False}).json()
-    assert (made["kind"], made["every_s"], made["state"]) == ("harp", 720, "waiting")
-    again = alice_api.post(url, {"harpnum": 377, "every_s": 3600, "segments": ["continuum"]}).json()
-    assert (again["id"], again["every_s"], again["segments"], again["run_after"]) == (
-        made["id"],
-        3600,
-        ["continuum"],
-        True,
-    )
-    queues.work()
-    one = f"/api/v1/watches/{made['id']}/"
-    told = alice_api.get(one).json()
-    assert (told["n_new"], told["problem"]) == (0, "")
-    assert told["said"] == "Asked for the records up to 2011.02.15_00:24:00_TAI."
-    assert told["next_at"] is not None
-    (bought,) = alice_api.get(f"/api/v1/acquisitions/?watch={made['id']}").json()["results"]
-    assert (bought["is_preview"], bought["harpnum"]) == (False, 377)
-    assert alice_api.post(f"{one}pause/").json()["state"] == "cancelled"
-    assert refused(alice_api.post(f"{one}pause/"), 409) == "It does not look as it is."
-    assert alice_api.post(f"{one}resume/").json()["state"] == "waiting"
-    assert refused(alice_api.post(f"{one}resume/"), 409) == "It is looking, or about to."
-    assert [watch["id"] for watch in alice_api.get("/api/v1/watches/?harpnum=377").json()["results"]] == [made["id"]]
-    assert alice_api.get("/api/v1/watches/?kind=folder").json()["results"] == []
-    assert alice_api.delete(one).status_code == 204
-    assert alice_api.get(one).status_code == 404
-    assert Acquisition.objects.get().watch is None
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "harpnum"), ({"harpnum": 377, "series": NRT}, "provisional"), ({"harpnum": 377, "every_s": 59}, "every_s"),
-        ({"harpnum": 377, "segments": ["Br"]}, "segments"), ({"harpnum": 377, "folder": "/data"}, "folder"),
-    ],
-)  # fmt: skip
-def test_a_harp_that_cannot_be_watched_is_refused(body: dict[str, Any], field: str, alice_api: APIClient):
-    response = alice_api.post("/api/v1/teams/1/watches/harp/", body)
-    assert (response.status_code, list(response.json()["fields"])) == (400, [field])
-    assert not Watch.objects.exists()
-
-
-def test_only_folders_of_the_settings_are_watched(alice_api: APIClient, settings: LazySettings, tmp_path: Path):
-    url, mine = "/api/v1/teams/1/watches/folder/", tmp_path / "mine"
-    mine.mkdir()
-    (tmp_path / "other").mkdir()
-    (mine / "link").symlink_to(tmp_path / "other")
-    assert "This site watches no folders" in refused(alice_api.post(url, {"folder": str(mine)}), 400)
-    settings.WATCH_FOLDERS = [str(mine)]
-    for wrong in (tmp_path / "other", mine / ".." / "other", mine / "link", "mine", mine / "nothing", "/etc", ""):
-        response = alice_api.post(url, {"folder": str(wrong)})
-        assert (response.status_code, list(response.json()["fields"])) == (400, ["folder"]), wrong
-    told = alice_api.post(url, {"folder": str(mine), "every_s": 60}).json()
-    assert (told["kind"], told["folder"], told["every_s"], told["harpnum"]) == ("folder", str(mine), 60, None)
-    assert Watch.objects.count() == 1
-
-
-# -- Which HARP is which NOAA region -----------------------------------------------------------------
-
-
-def test_the_list_is_read_anew_for_leads(api: Any, queues: Any):
-    url = "/api/v1/noaa-list/"
-    lead = api("lena")
-    told = lead.get(url).json()
-    assert (told["state"], told["n_pairs"], told["read_at"]) == (None, 0, None)
-    assert "only a lead" in refused(api("alice").post(f"{url}refresh/"), 403)
-    assert lead.post(f"{url}refresh/").json()["state"] == "waiting"
-    queues.commit()
-    assert refused(lead.post(f"{url}refresh/"), 409) == "The list is being read already."
-    queues.work()  # nobody is there
-    told = api("visitor").get(url).json()
-    assert (told["state"], told["n_pairs"]) == ("waiting", 0)
-    assert told["problem"]
-    assert lead.patch(url, {"every_hours": 0}).json()["state"] == "done"
-    assert lead.patch(url, {"every_hours": 48}).json()["every_hours"] == 48
-    assert refused(lead.patch(url, {"every_hours": -1}), 400)
-    assert refused(api("alice").patch(url, {"every_hours": 1}), 403)
-
-
-def test_numbers_match_whole_and_nothing_is_chosen(alice_api: APIClient, team: Team, django_assert_num_queries: Any):
-    noaa.import_text("HARPNUM NOAA_ARS\n1 11067\n45 11073,11077\n46 11073\n11073 12000\n", "a test")
-    mine = team.patches.create(harpnum=46)
-    team.patches.create(harpnum=46, series=NRT)  # another region altogether
-    Team.objects.get(pk=2).patches.create(harpnum=45)
-    told = alice_api.get("/api/v1/find/?q=11073").json()["results"]
-    assert told == [
-        {"number": 11073, "kind": "harp", "harps": [{"harpnum": 11073, "noaa_ars": [12000], "patches": []}]},
-        {
-            "number": 11073,
-            "kind": "noaa",
-            "harps": [
-                {"harpnum": 45, "noaa_ars": [11073, 11077], "patches": []},
-                {"harpnum": 46, "noaa_ars": [11073], "patches": [mine.pk]},
-            ],
-        },
-    ]
-    (as_noaa,) = alice_api.get("/api/v1/find/?q=AR 1106").json()["results"]
-    assert (as_noaa["kind"], as_noaa["harps"]) == ("noaa", [])
-    assert alice_api.get("/api/v1/find/").json()["results"] == []
-    assert refused(alice_api.get("/api/v1/find/?q=sunspot"), 400).startswith("q:")
-    pairs = "/api/v1/noaa-list/pairs/"
-    assert alice_api.get(f"{pairs}?noaa_ar=11073").json()["results"] == [
-        {"harpnum": 45, "noaa_ar": 11073},
-        {"harpnum": 46, "noaa_ar": 11073},
-    ]
-    assert alice_api.get(f"{pairs}?noaa_ar=1106").json()["count"] == 0
-    assert alice_api.get(f"{pairs}?harpnum=45").json()["count"] == 2
-    assert alice_api.get(pairs).json()["count"] == 5
-
-
-# -- What else is known of a patch -------------------------------------------------------------------
-
-
-def test_sharp_keywords_are_those_of_the_headers(
-    jsoc: JsocStandIn, archive: Archive, alice_api: APIClient, team: Team, alice: User, queues: Any
-):
-    acquired(team, alice, queues)
-    patch = Patch.objects.get()
-    rows = alice_api.get(f"/api/v1/patches/{patch.pk}/sharp-keywords/").json()["results"]
-    told = {row["t_rec"]: row for row in rows}
-    assert list(told) == sorted(told)
-    for record in archive.records():
-        with fits.open(io.BytesIO(record.read("continuum"))) as opened:
-            header = opened[1].header
-        row = told[header["T_REC"]]
-        assert row["MEANGAM"] == header["MEANGAM"]
-        assert row["ERRVF"] == header["ERRVF"]
-        # every third record says nan
-        assert row["R_VALUE"] == (None if record.t_rec_s == archive.records()[0].t_rec_s else header["R_VALUE"])
-        assert row["ERRBT"] is None  # which none of these headers has
-    assert set(SHARP_KEYWORDS) < set(rows[0])
-    told_patch = alice_api.get(f"/api/v1/patches/{patch.pk}/").json()
-    assert (told_patch["series"], told_patch["is_provisional"], told_patch["cadence_s"]) == (
-        "hmi.sharp_cea_720s",
-        False,
-        720,
-    )
-
-
-def test_a_sequence_that_is_no_harp_has_a_name(alice_api: APIClient, team: Team):
-    sequence = team.patches.create(name="VTT 1993", series="", cadence_s=30)
-    provisional = team.patches.create(harpnum=5, series=NRT)
-    told = {one["id"]: one for one in alice_api.get("/api/v1/patches/").json()["results"]}
-    assert told[sequence.pk]["harpnum"] is None
-    assert (told[sequence.pk]["name"], told[sequence.pk]["cadence_s"]) == ("VTT 1993", 30)
-    assert [told[patch.pk]["is_provisional"] for patch in (sequence, provisional)] == [False, True]
-    assert alice_api.get(f"/api/v1/patches/{sequence.pk}/sharp-keywords/").json()["results"] == []
-
-
-def test_solar_events_of_a_patch(api: Any, team: Team, settings: LazySettings):
-    patch = team.patches.create(harpnum=377)
-    patch.frames.create(t_rec_s=parse_t_rec("2011.02.15_00:00:00_TAI"), ny=24, nx=32, mu_max=0.9)
-    start = datetime(2011, 2, 15, 1, 44, tzinfo=UTC)
-    values = {"hek_key": "a", "kind": "FL", "start": start, "end": start, "finder": "SWPC", "goes_class": "X2.2"}
-    SolarEvent.objects.create(patch=patch, lon_deg=12.0, lat_deg=-20.0, others=["SSW"], **values)
-    url = f"/api/v1/patches/{patch.pk}/solar-events/"
-    (told,) = api("visitor").get(url).json()["results"]
-    assert (told["kind"], told["goes_class"], told["start_at"]) == ("FL", "X2.2", "2011-02-15T01:44:00Z")
-    assert (told["peak_at"], told["lon_deg"], told["tx"], told["others"]) == (None, 12.0, None, ["SSW"])
-    search = f"{url}search/"
-    assert api("visitor").get(search).json()["state"] is None
-    assert "switched off" in refused(api("alice").post(search), 409)
-    settings.EVENT_SEARCH = True
-    assert refused(api("visitor").post(search), 403)
-    assert api("alice").post(search).json()["state"] == "waiting"
-    EventSearch.objects.update(first_s=0, state=Task.State.FAILED, error="HEK is away.")
-    told = api("visitor").get(search).json()
-    assert (told["first_t_rec"], told["last_t_rec"]) == ("1993.01.01_00:00:00_TAI", None)
-    assert (told["state"], told["error"], told["is_on"]) == ("failed", "HEK is away.", True)

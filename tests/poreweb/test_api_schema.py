@@ -36,6 +36,7 @@ from poreweb.review.actions import give_verdict, settle
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Assignment
 from poreweb.wsgi import application
+from tests.poreweb.sequencing import make_sequence
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
@@ -71,11 +72,13 @@ def keys(run, event, alice, bob, lena, queues, start, no_files) -> dict[str, lis
         "comment": [thread.pk, mine.pk], "export": list(run.exports.values_list("pk", flat=True)),
         "acquisition": [Acquisition.objects.create(team_id=1, harpnum=377).pk, previewed(run.patch)],
         "watch": [Watch.objects.create(team_id=1, kind=Watch.Kind.HARP, harpnum=377).pk],
+        "sequence": [make_sequence(run.patch.team).pk], "ingest": list(run.patch.ingests.values_list("pk", flat=True)),
     }  # fmt: skip
     return {
         **{f"{name.removesuffix('_id')}_id": values for name, values in one.items()},
         "number": [1, 2],
         "name": ["catalogue.csv"],
+        "key": ["dark1-mean"],
         "features": features,
         **{name: one[name] for name in ("patch", "run", "event")},
         "parent": [run.pk],

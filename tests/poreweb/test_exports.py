@@ -93,6 +93,17 @@ def test_ecsv_has_units_and_the_same_numbers(run):
     assert list(table["area_mm2"]) == pytest.approx([float(row["area_mm2"]) for row in rows])
 
 
+@pytest.mark.parametrize("series", ["hmi.sharp_cea_720s", "hmi.sharp_cea_720s_nrt"])
+def test_every_row_names_the_series_that_its_number_is_of(run, make, alice, event, series):
+    run.patch.series = series
+    run.patch.save()
+    give_verdict(event, alice, Judgement("unsure"))
+    _, rows = read_csv(make("csv"))
+    assert {(row["harpnum"], row["series"], row["sequence"]) for row in rows} == {("99001", series, "")}
+    table = Table.read(storage.read_bytes(make("ecsv").path).decode(), format="ascii.ecsv")
+    assert (set(table["series"]), table.meta["series"]) == ({series}, series)
+
+
 def test_a_missing_value_is_empty(run, make, alice, event):
     Feature.objects.filter(label=1).update(bz_g=None, b_g=None)
     give_verdict(event, alice, Judgement("unsure"))

@@ -34,7 +34,7 @@ class Moment(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         """T_REC in header notation; of a moment without TAI or a zone nobody knows which it is."""
         text: str = super().to_internal_value(data).strip()
-        moment, is_tai = _read(text)
+        moment, is_tai = read_moment(text)
         if not tai_of(HMI_BEGINS) <= moment <= timezone.now().replace(tzinfo=None) + AHEAD:
             raise serializers.ValidationError(
                 f"HMI's records begin at {format_t_rec(HMI_BEGINS)}, and this must not be more than a year from now."
@@ -42,7 +42,7 @@ class Moment(serializers.CharField):
         return format_t_rec(int((moment - tai_of(0)).total_seconds()) if is_tai else t_rec_s_of(moment))
 
 
-def _read(text: str) -> tuple[datetime, bool]:
+def read_moment(text: str) -> tuple[datetime, bool]:
     """A naive moment, and whether it is TAI; otherwise it is UTC."""
     try:
         return tai_of(parse_t_rec(text)), True

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db import models
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from poreweb.api.wire import MOST_KEY
@@ -45,6 +47,21 @@ class Text(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         """Kept as it is."""
         super().__init__(**{"trim_whitespace": False, **kwargs})
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class AnyFile(serializers.FileField):
+    """A file as it was sent; the forms of the pages look into it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Empty ones too, which the forms name."""
+        super().__init__(**{"allow_empty_file": True, **kwargs})
+
+
+class Files(serializers.ListField):
+    """Files under one name, which is repeated for each."""
+
+    child = AnyFile()
 
 
 def user_name(source: str, **kwargs: Any) -> serializers.CharField:

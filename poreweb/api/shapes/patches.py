@@ -7,13 +7,13 @@ from rest_framework import serializers
 from poreweb.api.shapes.base import Key, Query, Row, Text
 from poreweb.observations.models import Frame, Patch
 
+PROVISIONAL_WORDS = "Whether its data are near-real-time ones, whose HARP numbers are others."
+
 
 class PatchShape(Row):
     """A HARP as one team holds it, or a sequence of frames that is none: it has a name, and no harpnum."""
 
-    is_provisional = serializers.BooleanField(
-        help_text="Whether its data are near-real-time ones, whose HARP numbers are others."
-    )
+    is_provisional = serializers.BooleanField(help_text=PROVISIONAL_WORDS)
     n_frames = serializers.IntegerField()
     first_t_rec = Text(allow_null=True, help_text="T_REC of its first frame, TAI; null without any frame.")
     last_t_rec = Text(allow_null=True, help_text="T_REC of its last frame, TAI; null without any frame.")

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from poreweb.api.shapes.base import Body, Key, Number, Query, Row, Text, user_name
+from poreweb.api.shapes.patches import PROVISIONAL_WORDS
 from poreweb.api.shapes.runs import AlternativeShape, LinkShape
 from poreweb.review.models import Act, Choice, Reason, ReviewEntry, Settlement, Verdict
 from poreweb.review.queries import STATES
@@ -31,6 +32,9 @@ class EventShape(Row):
     harpnum = serializers.IntegerField(
         source="run.patch.harpnum", allow_null=True, help_text="HARP number of its patch; null for another sequence."
     )
+    series = Text(source="run.patch.series", help_text="JSOC series that the number is of; empty for another sequence.")
+    is_provisional = serializers.BooleanField(source="run.patch.is_provisional", help_text=PROVISIONAL_WORDS)
+    name = Text(source="run.patch.name", help_text="Name of its patch where that is no HARP; empty for a HARP.")
     frame = serializers.IntegerField(help_text="The frame of the run at which it is seen, counted from 1.")
     parents = EndShape(many=True, help_text="Pores before it.")
     children = EndShape(many=True, help_text="Pores after it.")
@@ -48,9 +52,9 @@ class EventShape(Row):
     class Meta:
         model = Event
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "run", "patch", "harpnum", "kind", "frame", "parents", "children", "probability", "runner_up",
-            "runner_up_probability", "margin", "reasons", "doubt", "mu", "area_mm2", "area_change", "flux_change",
-            "state", "is_hidden", "n_verdicts", "my_choice", "stale", "version",
+            "id", "run", "patch", "harpnum", "series", "is_provisional", "name", "kind", "frame", "parents", "children",
+            "probability", "runner_up", "runner_up_probability", "margin", "reasons", "doubt", "mu", "area_mm2",
+            "area_change", "flux_change", "state", "is_hidden", "n_verdicts", "my_choice", "stale", "version",
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from django import forms
 from rest_framework import serializers
 
 from poreweb.api.shapes.base import Body, Key, Number, Query, Row, Text, user_name
+from poreweb.api.shapes.patches import PROVISIONAL_WORDS
 from poreweb.tracks.forms import RunForm
 from poreweb.tracks.models import Alternative, Feature, Link, Run, RunLog, Segmentation, Track
 
@@ -17,13 +18,16 @@ class RunShape(Row):
     harpnum = serializers.IntegerField(
         source="patch.harpnum", allow_null=True, help_text="HARP number of its patch; null for another sequence."
     )
+    series = Text(source="patch.series", help_text="JSOC series that the number is of; empty for another sequence.")
+    is_provisional = serializers.BooleanField(source="patch.is_provisional", help_text=PROVISIONAL_WORDS)
+    name = Text(source="patch.name", help_text="Name of its patch where that is another sequence; empty for a HARP.")
     input_sha256 = Text(source="input_hash", help_text="Equal for runs on the same files with the same parameters.")
 
     class Meta:
         model = Run
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "patch", "harpnum", "number", "state", "error", "parent", "settled_from", "parameters",
-            "code_version", "input_sha256", "created_by", "created_at", "finished_at",
+            "id", "patch", "harpnum", "series", "is_provisional", "name", "number", "state", "error", "parent",
+            "settled_from", "parameters", "code_version", "input_sha256", "created_by", "created_at", "finished_at",
         )  # fmt: skip
 
 

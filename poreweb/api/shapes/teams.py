@@ -46,6 +46,20 @@ class RulesSetShape(serializers.Serializer[Any]):
     n_changed = serializers.IntegerField(help_text="Events whose state is another one by them.")
 
 
+class EmailIn(Body):
+    """The e-mail under which a team asks JSOC."""
+
+    jsoc_email = serializers.EmailField(
+        max_length=254, allow_blank=True, help_text="Empty: the site's own, where it has one. JSOC must know it."
+    )
+
+
+class EmailShape(serializers.Serializer[Any]):
+    """The e-mail under which a team asks JSOC."""
+
+    jsoc_email = Text(help_text="Empty: the site's own, where it has one.")
+
+
 class MemberShape(serializers.Serializer[Any]):
     """A member, and what was done in the last 30 days. In order of names: nobody is ranked by it."""
 

@@ -17,9 +17,8 @@ from poreweb.api.base import Address, ApiRequest
 from poreweb.api.problems import RefusedError, refuse_form
 from poreweb.api.schema import operation
 from poreweb.api.shapes import acquire as shapes
-from poreweb.api.views.teams import team_of
+from poreweb.api.views.teams import team_of, writable_team
 from poreweb.http import get_visible, must_write
-from poreweb.people.models import Team
 from poreweb.work.tasks import wake
 from processing.errors import ParameterError
 from processing.fits import DEFINITIVE_SERIES, SEGMENTS
@@ -29,15 +28,9 @@ MOST_LOST = 50
 USUAL_HARP = {"series": DEFINITIVE_SERIES, "segments": list(SEGMENTS)}
 
 
-def _writable_team(user: User, team_id: int) -> Team:
-    team = team_of(user, team_id)
-    must_write(user, team)
-    return team
-
-
-def _checked(form: forms.BaseForm) -> dict[str, Any]:
-    """What a form of the pages makes of it; its problems are the API's."""
-    refuse_form(form)
+def _checked(form: forms.BaseForm, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What a form of the pages makes of it; its problems are the API's, with its ``names`` of fields."""
+    refuse_form(form, names=names)
     values: dict[str, Any] = form.cleaned_data
     return values
 
@@ -144,24 +137,16 @@ class TeamPreviews(Address):
 
         It is asked in the background: the preview is there when the state is done.
         """
-        team = _writable_team(request.user, team_id)
+        team = writable_team(request.user, team_id)
         told = {**USUAL_HARP, "cadence_s": CADENCE_S, **self.told(shapes.PreviewIn)}
         times = {"first": told.get("first_t_rec"), "last": told.get("last_t_rec")}
         form = PreviewForm({"team": team.pk, **told, **times}, user=request.user)
-        values = _checked(_named_as_sent(form))
+        values = _checked(form, {name: f"{name}_t_rec" for name in ("first", "last")})
         made = actions.start_preview(
             team, request.user, form.wanted, series=values["series"], cadence_s=values["cadence_s"],
             segments=values["segments"],
         )  # fmt: skip
         return Response(shapes.AcquisitionShape(_acquisition(request.user, made.pk)).data, status=201)
-
-
-def _named_as_sent(form: PreviewForm) -> PreviewForm:
-    """The same, with problems of times under the names that the API has for them."""
-    for name in ("first", "last"):
-        if name in form.errors:
-            form.errors[f"{name}_t_rec"] = form.errors.pop(name)
-    return form
 
 
 def _acquisition(user: User, acquisition_id: int) -> Any:
@@ -316,7 +301,7 @@ class TeamWatchHarp(Address):
     @operation(shapes.WatchShape, takes=shapes.WatchHarpIn)
     def post(self, request: ApiRequest, team_id: int) -> Response:
         """Keep a HARP up to date from now on; a watch of it that there is goes on so instead of a second one."""
-        team = _writable_team(request.user, team_id)
+        team = writable_team(request.user, team_id)
         told = {**USUAL_HARP, "every_s": CADENCE_S, "run_after": True, **self.told(shapes.WatchHarpIn)}
         values = _checked(HarpForm({"team": team.pk, **told}, user=request.user))
         watch = watching.watch_harp(
@@ -332,7 +317,7 @@ class TeamWatchFolder(Address):
     @operation(shapes.WatchShape, takes=shapes.WatchFolderIn)
     def post(self, request: ApiRequest, team_id: int) -> Response:
         """Read what appears in a folder of the site's machine; a watch of it that there is goes on so."""
-        team = _writable_team(request.user, team_id)
+        team = writable_team(request.user, team_id)
         told = {"every_s": CADENCE_S, "run_after": True, **self.told(shapes.WatchFolderIn)}
         values = _checked(WatchFolderForm({"team": team.pk, **told}, user=request.user))
         try:

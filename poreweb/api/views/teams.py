@@ -10,11 +10,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from poreweb.acquire.forms import EmailForm
 from poreweb.api.base import Address, ApiRequest
 from poreweb.api.problems import RefusedError, refuse_form
 from poreweb.api.schema import operation
 from poreweb.api.shapes import teams as shapes
-from poreweb.http import must_lead
+from poreweb.http import must_lead, must_write
 from poreweb.people import actions
 from poreweb.people.activity import activity_of
 from poreweb.people.forms import HistoryForm, InviteForm, RulesForm
@@ -32,6 +33,13 @@ def _teams(user: User) -> Any:
 def team_of(user: User, team_id: int) -> Team:
     """A team that one belongs to; 404 for any other."""
     team: Team = get_object_or_404(_teams(user), pk=team_id)
+    return team
+
+
+def writable_team(user: User, team_id: int) -> Team:
+    """The same for whom may change something there; others are refused."""
+    team = team_of(user, team_id)
+    must_write(user, team)
     return team
 
 
@@ -72,6 +80,29 @@ class OneTeam(Address):
         n_changed = actions.set_rules(team, request.user, **form.cleaned_data)
         changed = {"team": team_of(request.user, team_id), "n_changed": n_changed}
         return Response(shapes.RulesSetShape(changed).data)
+
+
+class TeamEmail(Address):
+    """How JSOC knows it."""
+
+    @operation(shapes.EmailShape, leads=True)
+    def get(self, request: ApiRequest, team_id: int) -> Response:
+        """The e-mail under which a team asks JSOC."""
+        return Response(shapes.EmailShape(self._led(team_id)).data)
+
+    @operation(shapes.EmailShape, takes=shapes.EmailIn, leads=True)
+    def put(self, request: ApiRequest, team_id: int) -> Response:
+        """Have a team ask JSOC under another e-mail, which JSOC must know."""
+        team = self._led(team_id)
+        form = EmailForm(self.told(shapes.EmailIn), instance=team)
+        refuse_form(form)
+        form.save()
+        return Response(shapes.EmailShape(team).data)
+
+    def _led(self, team_id: int) -> Team:
+        team = team_of(self.request.user, team_id)
+        must_lead(self.request.user, team)
+        return team
 
 
 class TeamMembers(Address):

@@ -112,6 +112,8 @@ CACHES = {
     }
 }
 BATCH_FRAMES = env_int("BATCH_FRAMES", 24, low=1, high=500)
+# At least so long from one building of a published lineage to the next, however fast people judge.
+LINEAGE_PAUSE_S = env_int("LINEAGE_PAUSE_S", 3, low=0, high=3600)
 # Threads of a worker's arithmetic. A machine that runs `serve` has two workers.
 WORKER_THREADS = env_int("WORKER_THREADS", max(1, (os.cpu_count() or 2) // 2), low=1, high=256)
 # File or https address of the published sharpening network's weights; without it that one is not offered.

@@ -17,6 +17,7 @@ os.environ["VAR_DIR"] = str(VAR_DIR)  # of child processes; pytest-django has lo
 os.environ["EVENT_SEARCH"] = "False"
 settings.VAR_DIR = VAR_DIR
 settings.EVENT_SEARCH = False  # nobody asks HEK unless a test brings its own
+settings.LINEAGE_PAUSE_S = 0  # built as soon as a test asks for it
 settings.STORAGE_URL = f"file://{VAR_DIR / 'storage'}"
 settings.REDIS_URL = default_redis_url(VAR_DIR)
 for queue in settings.RQ_QUEUES.values():  # in place: django-rq holds the same dictionaries

@@ -3,6 +3,7 @@
 import gzip
 import json
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -11,15 +12,23 @@ from poreweb.releases import actions
 from poreweb.releases.chart import chart_of
 from poreweb.releases.files import make_files
 from poreweb.releases.models import Publication, Release
-from poreweb.work.tasks import perform
+from poreweb.work.tasks import PutOffError, perform
 
 
 def publish(publication_id: int, attempt: int | None = None) -> None:
-    """Build the published lineage of a run as it stands now; again, when more was settled meanwhile."""
+    """
+    Build the published lineage of a run as it stands now; again, when more was settled meanwhile.
+
+    Not at every settlement while people judge fast: that would keep a worker busy all the time.
+    """
     perform(Publication, publication_id, _publish, attempt)
 
 
 def _publish(publication: Publication) -> None:
+    if publication.built_at:
+        rest_s = settings.LINEAGE_PAUSE_S - (timezone.now() - publication.built_at).total_seconds()
+        if rest_s > 0:
+            raise PutOffError(rest_s)
     # read before what is settled is: what comes later is wanted anew
     wanted, begun_at, before = publication.wanted, timezone.now(), publication.path
     chart, summary = chart_of(publication.run)

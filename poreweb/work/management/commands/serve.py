@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from poreweb.work.services import ServiceError, Supervisor
@@ -76,7 +75,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop."""
         with stopping_cleanly():
-            call_command("migrate", verbosity=0)
             supervisor = Supervisor(options["host"], options["port"], options["workers"])
             try:
                 with supervisor.running():

@@ -1,9 +1,9 @@
-"""Times in a list of regions: days of UTC, and moments of UTC or TAI, to slots of the 12-minute grid."""
+"""Times in a list of regions: days of TAI, and moments of UTC or TAI, to slots of the 12-minute grid."""
 
 import re
 import warnings
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from processing.errors import FrameError, PorewebError
 from processing.timekeys import CADENCE_S, EPOCH, parse_t_rec, tai_of
@@ -11,6 +11,7 @@ from processing.timekeys import CADENCE_S, EPOCH, parse_t_rec, tai_of
 # hmi.sharp_cea_720s begins at 2010.05.01_00:00:00_TAI (Bobra et al. 2014, Sol. Phys. 289, 3549)
 FIRST_DAY = datetime(2010, 5, 1)
 LAST_YEAR = 2099
+DAY_S = 86_400
 SHOWN = 200  # characters of a line that a problem shows
 _DATE = r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
 _TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
@@ -24,7 +25,7 @@ class ListError(PorewebError):
 
 @dataclass(frozen=True)
 class Moment:
-    """What a list says of a time: a whole day of UTC, or a moment of UTC or TAI (naive datetime)."""
+    """What a list says of a time: a whole day of TAI, or a moment of UTC or TAI (naive datetime)."""
 
     at: datetime
     is_day: bool = False
@@ -51,8 +52,8 @@ def read_span(first: str, last: str) -> tuple[Moment | None, Moment | None]:
     """
     Beginning and end as two words of `join_times` give them; None for an empty one.
 
-    d.m.yyyy and yyyy-mm-dd are days of UTC; with a time they are moments of UTC, or of TAI
-    where they say so, as JSOC's own notation does.
+    d.m.yyyy and yyyy-mm-dd are days of TAI, as T_REC counts them; with a time they are moments
+    of UTC, or of TAI where they say so, as JSOC's own notation does.
 
     Raises
     ------
@@ -100,14 +101,19 @@ def t_rec_range(first: Moment | None, last: Moment | None) -> tuple[int | None, 
     """
     First and last slot of the 12-minute grid (TAI seconds since 1993-01-01) from one moment to another, both included.
 
-    A day is one of UTC: that of 2011-02-15 begins 34 s after TAI's, so that its first slot
-    is 2011.02.15_00:12:00_TAI and its last 2011.02.16_00:00:00_TAI.
+    A day is that of T_REC: 2011-02-15 has its first slot at 2011.02.15_00:00:00_TAI and its
+    last at 2011.02.15_23:48:00_TAI.
     """
-    first_s = None if first is None else -(-_tai_s(first.at, first.is_tai) // CADENCE_S) * CADENCE_S
+    first_s = None if first is None else -(-_begin_s(first) // CADENCE_S) * CADENCE_S
     if last is None:
         return first_s, None
-    end_s = _tai_s(last.at + timedelta(days=1), last.is_tai) - 1 if last.is_day else _tai_s(last.at, last.is_tai)
+    end_s = _begin_s(last) + (DAY_S - 1 if last.is_day else 0)
     return first_s, end_s // CADENCE_S * CADENCE_S
+
+
+def _begin_s(moment: Moment) -> int:
+    """TAI seconds since 1993-01-01 of a moment, or of the begin of a day."""
+    return _tai_s(moment.at, moment.is_tai or moment.is_day)
 
 
 def _tai_s(at: datetime, is_tai: bool) -> int:

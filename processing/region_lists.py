@@ -174,9 +174,9 @@ def parse_region_list(text: str) -> tuple[list[RegionLine], list[LineProblem]]:
     Columns are set apart by spaces or tabs: NOAA region, beginning, end, JSOC's id, HARPs
     with commas between them; or as a header says, which may be a comment. Lines that begin
     with ``HARP 377`` or ``AR 11158`` say themselves what they are; a number alone on its line,
-    without a header, says not. Dates are d.m.yyyy or yyyy-mm-dd, whole days of UTC with the last one included, and
-    may have a time, of UTC where it does not say TAI. ``#`` begins a comment; ``-`` stands
-    for nothing.
+    without a header, says not. Dates are d.m.yyyy or yyyy-mm-dd, whole days of TAI (as T_REC
+    counts them) with the last one included, and may have a time, of UTC where it does not say
+    TAI. ``#`` begins a comment; ``-`` stands for nothing.
     """
     found: list[RegionLine] = []
     first_line: dict[tuple[object, ...], int] = {}

@@ -1,16 +1,22 @@
 """Every change to acquisitions, but for the steps of their exports, which are in `exporting` and `reading`."""
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_plus, urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from poreweb.acquire import jsoc, space
+from poreweb.acquire.fetch import FetchError, ask_at_once
 from poreweb.acquire.models import Acquisition, AcquisitionLog, ExportRequest, Watch
 from poreweb.acquire.parts import forget_parts
+from poreweb.acquire.planning import look_what_is_held
 from poreweb.acquire.wanted import Wanted
 from poreweb.observations.models import Ingest, RawFile
 from poreweb.people.models import Team
@@ -23,11 +29,22 @@ from processing.timekeys import CADENCE_S
 
 # Of one order: a HARP that lives for two rotations at 12 minutes has some 3,300
 MAX_PREVIEWS = 200
+CHECK_S = 10  # that somebody who saves an e-mail waits for JSOC
 
 
 def email_of(team: Team) -> str:
     """The e-mail under which the team asks JSOC; empty when there is none."""
     return team.jsoc_email or settings.JSOC_EMAIL
+
+
+def check_email(email: str) -> bool | None:
+    """Whether JSOC knows an e-mail; None when it cannot be asked now. Asked as `drms` does, while somebody waits."""
+    query = urlencode({"address": quote_plus(email), "checkonly": "1"})
+    try:
+        answer = json.loads(ask_at_once(f"{settings.JSOC_URL}cgi-bin/ajax/checkAddress.sh?{query}", timeout_s=CHECK_S))
+        return int(answer["status"]) == jsoc.REGISTERED
+    except (FetchError, ValueError, KeyError, TypeError):
+        return None
 
 
 def say(acquisition: Acquisition, text: str, *, log: bool = True, logged_as: str = "") -> None:
@@ -45,6 +62,11 @@ def say(acquisition: Acquisition, text: str, *, log: bool = True, logged_as: str
     last = acquisition.log.last()
     if last is None or last.text != line:
         AcquisitionLog.objects.create(acquisition=acquisition, text=line)
+
+
+def say_failed(acquisition: Acquisition) -> None:
+    """Write to its log why an acquisition has failed."""
+    AcquisitionLog.objects.create(acquisition=acquisition, text=f"Failed: {acquisition.error.rstrip('.')}.")
 
 
 @transaction.atomic
@@ -117,11 +139,11 @@ def order(acquisition: Acquisition, *, user: User | None, method: str = "", run_
         return False
     if acquisition.state != Task.State.DONE:
         raise ParameterError(f"the preview is {acquisition.get_state_display()}; ask for the records when it is done")
-    if not email_of(acquisition.team):
+    if acquisition.n_to_fetch and not email_of(acquisition.team):
         raise ParameterError(
             "JSOC gives exports to registered e-mails only, and none is set; a lead can set the team's on its page"
         )
-    if acquisition.estimated_bytes:
+    if acquisition.n_to_fetch and acquisition.estimated_bytes:
         space.must_have_room(acquisition.team, acquisition.estimated_bytes)
     acquisition.ordered_at, acquisition.user, acquisition.run_after = timezone.now(), user, run_after
     acquisition.method = method or acquisition.method
@@ -188,6 +210,26 @@ def forget_preview(acquisition: Acquisition) -> bool:
         return False
     acquisition.delete()
     return True
+
+
+def look_what_came(ingest: Ingest, **_: Any) -> None:
+    """Tell the previews of a delivery's patches what of them is held by now. In its transaction."""
+    for patch in ingest.patches.all():
+        previews = Acquisition.objects.filter(
+            team=patch.team_id,
+            series=patch.series,
+            harpnum=patch.harpnum or 0,
+            ordered_at=None,
+            state=Task.State.DONE,
+        )
+        for preview in previews:
+            preview.patch = patch
+            look_what_is_held(preview)
+            held = preview.records.filter(is_held=True).count()
+            to_fetch = preview.records.filter(is_held=False).aggregate(all=Sum("estimated_bytes"))["all"] or 0
+            previews.filter(pk=preview.pk).update(
+                patch=patch, estimated_bytes=to_fetch, preview={**preview.preview, "n_held": held}
+            )
 
 
 def ingest_for(acquisition: Acquisition) -> Ingest:

@@ -9,8 +9,10 @@ class AcquireConfig(AppConfig):
     name = "poreweb.acquire"
 
     def ready(self) -> None:
-        """Clear away now and then."""
-        from poreweb.acquire import parts
+        """Clear away now and then, and tell previews what has come."""
+        from poreweb.acquire import actions, parts
+        from poreweb.observations.signals import ingest_done
         from poreweb.work.signals import housekeeping
 
         housekeeping.connect(parts.sweep, dispatch_uid="acquire.sweep")
+        ingest_done.connect(actions.look_what_came, dispatch_uid="acquire.look_what_came")

@@ -81,11 +81,15 @@ def _most_records(acquisition: Acquisition) -> int:
 
 
 def _method(acquisition: Acquisition, records: Sequence[Record]) -> str:
-    """As asked for; what has not come in one way is tried in another, url_quick last as its headers are bare."""
+    """
+    As asked for; what has not come in one way is tried in another, url_quick last as its headers are bare.
+
+    JSOC refuses url_quick for records that are all on tape.
+    """
     stuck = acquisition.exports.filter(state=State.ABANDONED, answer__has_key="stuck").exists()
     if stuck or records[0].tries >= MAX_TRIES - 1:
         return Method.AS_IS
-    return Method.FILES if records[0].tries >= 2 and acquisition.method == Method.TAR else acquisition.method
+    return Method.FILES if records[0].tries >= 2 else acquisition.method
 
 
 def send(export: ExportRequest) -> None:
@@ -126,9 +130,7 @@ def _must_be_registered(export: ExportRequest) -> None:
         raise PorewebError("JSOC gives exports to registered e-mails only, and none is set; a lead can set the team's")
     taken = export.acquisition.exports.filter(email=export.email).exclude(sent_at=None).exclude(state=State.FAILED)
     if export.state == State.PLANNED and not taken.exists() and not jsoc.is_registered(export.email):
-        raise PorewebError(
-            f"{export.email} is not registered at JSOC; register it there (ajax/register_email.html), then try again"
-        )
+        raise PorewebError(f"{export.email} is not registered at JSOC; register it there, then try again")
 
 
 @transaction.atomic
@@ -200,12 +202,20 @@ def _wait_for_others(export: ExportRequest, busy: jsoc.BusyError, *, may_be_ours
 
 
 def _split(export: ExportRequest, refusal: str) -> None:
-    """An export that is too big sets its records free, to be asked for in halves."""
-    n_records = export.records.count()
-    say(export.acquisition, f"{n_records} records are too many for JSOC ({refusal.rstrip('.')}); fewer are asked for.")
-    if n_records == 1:
-        export.records.update(problem=f"JSOC refuses it as too big: {refusal.rstrip('.')}.")
+    """
+    An export that is too big sets its records free, to be asked for in halves.
+
+    A single record is refused for good; several of them in turn, where no export has ever
+    come, tell that it is not for their number, and that the rest need not be asked for.
+    """
+    acquisition, n_records = export.acquisition, export.records.count()
+    say(acquisition, f"{n_records} records are too many for JSOC ({refusal.rstrip('.')}); fewer are asked for.")
     _update(export, state=State.FAILED, error=refusal, answer={"too_big": n_records})
+    if n_records == 1:
+        n_single = acquisition.exports.filter(state=State.FAILED, answer__too_big=1).count()
+        is_all = n_single >= MAX_TRIES and not acquisition.exports.filter(state=State.READ).exists()
+        refused = acquisition.records.filter(is_held=False) if is_all else export.records
+        refused.update(problem=f"JSOC refuses it as too big: {refusal.rstrip('.')}.")
     export.records.update(export=None)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 
+from poreweb.acquire.actions import check_email
 from poreweb.acquire.jsoc import FAR_FUTURE, HMI_BEGINS, SERIES
 from poreweb.acquire.models import Acquisition
 from poreweb.acquire.wanted import Wanted
@@ -25,21 +27,30 @@ MINUTES = tuple((minutes * 60, words) for minutes, words in ((12, "12 minutes"),
 
 
 class TaiField(forms.CharField):
-    """A moment in TAI as people and JSOC write it, to seconds since 1993-01-01; a day alone is its begin or its end."""
+    """
+    A moment in TAI as people and JSOC write it, to seconds since 1993-01-01; a day alone is its begin or its end.
+
+    It becomes the first slot of the 12-minute grid that is not before it, or the last one not
+    after it, as JSOC itself takes the nearest, which may be a record too many.
+    """
 
     FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
     def __init__(self, *, is_end: bool = False, **kwargs: Any) -> None:
-        """With ``is_end`` a day alone is meant to its end."""
+        """With ``is_end`` it is the end of a range, and a day alone is meant to its end."""
         self.is_end = is_end
         attrs = {"spellcheck": "false", "autocomplete": "off"}
         super().__init__(max_length=30, widget=forms.TextInput(attrs=attrs), **kwargs)
 
     def clean(self, value: Any) -> int | None:
-        """The seconds, or None for an empty one."""
+        """The slot's seconds, or None for an empty one."""
         text = super().clean(value).strip()
         if not text:
             return None
+        moment = self._moment(text)
+        return moment // CADENCE_S * CADENCE_S if self.is_end else -(-moment // CADENCE_S) * CADENCE_S
+
+    def _moment(self, text: str) -> int:
         for form in (*self.FORMATS, "%Y-%m-%d"):
             try:
                 moment = datetime.strptime(text, form)
@@ -117,7 +128,7 @@ class PreviewForm(HarpForm):
             if moment is not None and not HMI_BEGINS <= moment <= FAR_FUTURE:
                 self.add_error(name, "HMI has records from April 2010 on, and none beyond 2039.")
         if first is not None and last is not None and last < first:
-            self.add_error("last", "The last record must not be before the first one.")
+            self.add_error("last", "The last record must not be before the first one; there is one every 12 minutes.")
         if cleaned.get("series", "").endswith(PROVISIONAL):
             cleaned["noaa_ar"] = None  # it was found for the definitive HARP of that number, which is another one
         return cleaned
@@ -169,3 +180,11 @@ class EmailForm(forms.ModelForm):
         model = Team
         fields = ("jsoc_email",)
         help_texts = {"jsoc_email": "Empty: the site's own, where it has one. JSOC must know it."}
+
+    def clean_jsoc_email(self) -> str:
+        """Asks JSOC; ``is_known`` is None when it does not answer, which keeps nobody from saving."""
+        email: str = self.cleaned_data["jsoc_email"]
+        self.is_known = check_email(email) if email else None
+        if self.is_known is False:
+            raise ValidationError("JSOC does not know this e-mail. Register it at JSOC first, then save it here.")
+        return email

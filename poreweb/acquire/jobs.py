@@ -10,6 +10,7 @@ from poreweb.acquire import exporting, noaa_jobs, planning, watching
 from poreweb.acquire.actions import backoff_s, say
 from poreweb.acquire.fetch import TroubleError
 from poreweb.acquire.models import Acquisition, ExportRequest, NoaaList, Watch
+from poreweb.acquire.own_troubles import DATABASE, OF_THIS_SITE, close_broken_connection, passing
 from poreweb.acquire.reading import read_export
 from poreweb.acquire.space import NoRoomError, is_no_room
 from poreweb.work.tasks import PutOffError, SupersededError, holds, perform
@@ -37,17 +38,19 @@ def run_watch(watch_id: int, attempt: int | None = None) -> None:
 
 def _take_a_turn(acquisition: Acquisition) -> None:
     try:
+        _go_on_or_wait(acquisition)
+    except OF_THIS_SITE as problem:
+        _have_trouble_here(acquisition, problem)
+        raise
+
+
+def _go_on_or_wait(acquisition: Acquisition) -> None:
+    try:
         _go_on(acquisition, until=time.monotonic() + TURN_S)
     except TroubleError as trouble:
         _have_trouble(acquisition, trouble)
     except NoRoomError as problem:
         _wait_for_room(acquisition, str(problem))
-    except OSError as problem:
-        if not holds(acquisition):  # what was fetched is taken away from an acquisition that was stopped
-            raise SupersededError from problem
-        if not is_no_room(problem):
-            raise
-        _wait_for_room(acquisition, f"writing failed: {problem.strerror}")
 
 
 def _go_on(acquisition: Acquisition, *, until: float) -> None:
@@ -102,9 +105,23 @@ def _have_trouble(acquisition: Acquisition, trouble: TroubleError) -> None:
     raise PutOffError(pause)
 
 
+def _have_trouble_here(acquisition: Acquisition, problem: Exception) -> None:
+    """Try again in a while after a trouble of this site that may pass; nothing when it is a bug."""
+    close_broken_connection()
+    try:
+        if not holds(acquisition):  # what was fetched is taken away from an acquisition that was stopped
+            raise SupersededError from problem
+        if is_no_room(problem):
+            _wait_for_room(acquisition, f"writing failed: {getattr(problem, 'strerror', None) or problem}")
+        if said := passing(problem):
+            _have_trouble(acquisition, TroubleError(said))
+    except DATABASE:  # it goes on, and nothing can be written down
+        raise PutOffError(settings.JSOC_PACE_S) from problem
+
+
 def _wait_for_room(acquisition: Acquisition, problem: str) -> None:
     said = "Make room, and it goes on by itself; all that came is kept."
-    say(acquisition, f"Stopped: {problem}. {said}", logged_as=f"Stopped, since there is no room. {said}")
+    say(acquisition, f"No room: {problem}. {said}", logged_as=f"There is no room. {said}")
     raise PutOffError(NO_ROOM_PACES * settings.JSOC_PACE_S)
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 from django.conf import settings
 
 from poreweb.acquire.fetch import FetchError, GoneError, TroubleError, guarded, read_text
-from processing.errors import FrameError, first_line
+from processing.errors import FrameError
 from processing.fits import DEFINITIVE_SERIES, PROVISIONAL, SEGMENTS
 from processing.timekeys import CADENCE_S, format_t_rec, parse_t_rec
 
@@ -27,9 +27,16 @@ SERIES = (DEFINITIVE_SERIES, DEFINITIVE_SERIES + PROVISIONAL)
 # jsoc_fetch's numbers for an export: jsoc.export's Status keyword and drms.client.ExportRequest
 READY, PROCESSING, SUBMITTED, TOO_BIG, REFUSED, EXPIRED, NOT_FOUND, BUSY = range(8)
 REGISTERED = 2  # checkAddress.sh
+EXPORTS = "jsoc.export"  # the series that has a record of each export
 NO_FILE = "NoDataFile"
-_REQUEST_ID = re.compile(r"JSOC_\d{8}_\w+")
-_RECORD = re.compile(r"(?P<series>[\w.]+)\[(?P<harpnum>\d+)\]\[(?P<t_rec>[\d._:]+_TAI)\](?:\{(?P<segment>\w+)\})?")
+_REQUEST_ID = re.compile(r"JSOC_\d{8}_\w+", re.ASCII)
+_RECORD = re.compile(
+    r"(?P<series>[\w.]+)\[(?P<harpnum>\d+)\]\[(?P<t_rec>[\d._:]+_TAI)\](?:\{(?P<segment>\w+)\})?", re.ASCII
+)
+# jsoc_fetch says of too many records that it cannot open them, with the status of any refusal
+_TOO_MANY = re.compile(r"can ?not open recordset|too many records|too large|exceeds .*limit", re.IGNORECASE)
+# What jsoc_info says in place of a path where a segment does not exist; NoDataDirectory is one that is not on disk
+_NO_SEGMENT = ("Invalid", "BadSegLink", "MISSING")
 # Ends of an open range: before the first HARP, and after what we shall see
 HMI_BEGINS, FAR_FUTURE = parse_t_rec("2010.04.01_00:00:00_TAI"), parse_t_rec("2040.01.01_00:00:00_TAI")
 # JSOC's keywords that a header has under another name, since FITS has no room for theirs
@@ -175,7 +182,7 @@ def _asked(question: Any, *args: Any, **options: Any) -> dict[str, Any]:
         with guarded():
             answer = question(*args, **options)
     except ValueError as problem:  # includes JSONDecodeError
-        raise TroubleError(f"JSOC's answer cannot be read: {first_line(problem).rstrip('.')}") from problem
+        raise TroubleError("JSOC's answer cannot be read: it is a page or a piece of one, not data") from problem
     except GoneError as problem:  # of a file that means something, of JSOC's programs only that they are away
         raise TroubleError(str(problem)) from problem
     if not isinstance(answer, dict):
@@ -248,7 +255,7 @@ def _records_in(answer: dict[str, Any]) -> dict[int, JsocRecord]:
             next((shape for shape in shapes if shape), None),
             tuple(name for name, (paths, _) in has.items() if _is_path(paths[place])),
             is_online=str(columns.get("*online*", ["Y"] * (place + 1))[place]).upper() != "N",
-            kept_until=str(columns.get("*retain*", [""] * (place + 1))[place]),
+            kept_until=_day(columns.get("*retain*", [""] * (place + 1))[place]),
         )
     return found
 
@@ -259,6 +266,8 @@ def _value(text: Any) -> str | int | float | None:
         return text if isinstance(text, int | float) else None
     if text.upper() in ("", "MISSING", "NAN", "INVALID KEYLINK"):
         return None
+    if not text.isascii() or "_" in text:  # which Python takes in numbers, and JSOC does not write there
+        return text
     try:
         return int(text, 16) if text.lower().startswith("0x") else int(text)
     except ValueError:
@@ -270,14 +279,20 @@ def _value(text: Any) -> str | int | float | None:
 
 
 def _is_path(text: Any) -> bool:
-    """Whether JSOC names a file for a segment, and not why there is none (NoDataFile, InvalidSegName)."""
-    return bool(text) and not str(text).startswith(("NoData", "Invalid", "MISSING"))
+    """Whether JSOC names a segment that there is, be it on disk or not; an export tells whether it has a file."""
+    return bool(text) and not str(text).startswith(_NO_SEGMENT)
+
+
+def _day(text: Any) -> str:
+    """A date, or nothing in place of the N/A of what is not on disk."""
+    return str(text) if str(text)[:1].isdigit() else ""
 
 
 def _shape(dims: object) -> tuple[int, int] | None:
     """(ny, nx) of "744x377"."""
     sides = str(dims).lower().split("x")
-    return (int(sides[1]), int(sides[0])) if len(sides) == 2 and all(side.isdecimal() for side in sides) else None
+    are_numbers = len(sides) == 2 and all(side.isascii() and side.isdecimal() for side in sides)
+    return (int(sides[1]), int(sides[0])) if are_numbers else None
 
 
 def last_t_rec(series: str, harpnum: int) -> int | None:
@@ -328,17 +343,26 @@ def packing_list(answer: Answer) -> Answer | None:
     """
     What lies beside the files of an export that is made, whatever its status says; None while there is nothing.
 
-    JSOC's status may stay "pending" when all is done, but then names the folder.
+    JSOC's status may stay "pending" when all is done; the series of all exports then tells in which folder it lies.
     """
-    folder = answer.raw.get("dir")
-    if not folder:
-        return None
     try:
-        found = json.loads(read_text(_address(f"{folder}/index.json")))
+        status, folder = _row_of(answer.request_id)
+        found = json.loads(read_text(_address(f"{folder}/index.json"))) if folder else None
     except (ValueError, FetchError):
         return None
-    made = Answer(answer.status, answer.request_id, found) if isinstance(found, dict) else None
+    made = Answer(status, answer.request_id, found) if isinstance(found, dict) else None
     return made if made and made.files else None
+
+
+def _row_of(request_id: str) -> tuple[int, str]:
+    """Status of an export and the folder of its files, empty while it has none; errors as of `records_of`."""
+    asked = f"{EXPORTS}[{request_id}]"
+    answer = _listed(asked, key=["Status", "*recdir*"])
+    try:
+        columns = {item["name"]: item["values"] for item in answer.get("keywords", [])}
+        return int(columns["Status"][-1]), str(columns["*recdir*"][-1] or "")
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as problem:
+        raise TroubleError(f"JSOC's answer to {asked} is not of the form that is known") from problem
 
 
 def _understood(raw: dict[str, Any], of: str = "") -> Answer:
@@ -358,23 +382,11 @@ def _understood(raw: dict[str, Any], of: str = "") -> Answer:
         raise DuplicateError(said)
     if status == BUSY:
         raise BusyError(said)
-    if status == TOO_BIG:
+    if status == TOO_BIG or (status == REFUSED and _TOO_MANY.search(said)):
         raise TooBigError(said)
     if status not in (READY, PROCESSING, SUBMITTED, NOT_FOUND):
         raise FetchError(f"JSOC refuses the export: {said.rstrip('.')}")
     return answer
-
-
-BYTES_PER_PIXEL = {"continuum": 1.6, "bitmap": 2.1}
-"""Of a file with full header; measured on HARP 377, 2875 and 7115, and a tenth more. The field's segments have 2.1."""
-FIELD_BYTES_PER_PIXEL = 2.1
-OVERHEAD_BYTES = 25_000  # two headers of some 190 cards
-
-
-def estimated_bytes(shape: tuple[int, int] | None, segments: Sequence[str]) -> int:
-    """About what a record's files have; a shape that is not known counts as 400 by 700."""
-    ny, nx = shape or (400, 700)
-    return sum(round(ny * nx * BYTES_PER_PIXEL.get(name, FIELD_BYTES_PER_PIXEL)) + OVERHEAD_BYTES for name in segments)
 
 
 def known_segments(names: Sequence[str]) -> list[str]:

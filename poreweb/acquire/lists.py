@@ -8,7 +8,7 @@ from poreweb.acquire.wanted import Wanted
 from processing.list_times import ListError, t_rec_range
 from processing.region_lists import RegionLine
 
-YOURS, JSOCS, BOTH = "your list", "JSOC’s list", "both lists"
+YOURS, JSOCS, BOTH = "your list", "JSOC’s list", "your list and JSOC’s"
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,21 @@ class Acquisition(Task):
         """Whether nothing was asked for yet."""
         return self.ordered_at is None
 
+    @property
+    def n_to_fetch(self) -> int:
+        """Records of a plan that are not held and that JSOC has."""
+        return self.records.filter(is_held=False, problem="").count()
+
+    @property
+    def wanted_words(self) -> str:
+        """What was asked for, for a sentence; nothing where the range is open."""
+        words = f"HARP {self.harpnum} in {self.series}"
+        if self.first_s is not None:
+            words += f" from {format_t_rec(self.first_s)}{'' if self.last_s is not None else ' on'}"
+        if self.last_s is not None:
+            words += f" {'up ' if self.first_s is None else ''}to {format_t_rec(self.last_s)}"
+        return words + (f", one every {self.cadence_s // 60} min" if self.cadence_s != CADENCE_S else "")
+
     def when_done(self) -> None:
         """Tell who wants to process what came in."""
         from poreweb.acquire import actions
@@ -196,6 +211,7 @@ class Acquisition(Task):
         """Say why; what did come is kept, and processed."""
         from poreweb.acquire import actions
 
+        actions.say_failed(self)
         actions.close(self)
 
 

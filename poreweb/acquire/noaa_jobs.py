@@ -9,6 +9,7 @@ from redis import RedisError
 
 from poreweb.acquire import fetch, noaa
 from poreweb.acquire.models import NoaaList
+from poreweb.acquire.own_troubles import DATABASE, close_broken_connection, passing
 from poreweb.work.tasks import PutOffError, must_hold
 from processing.list_times import ListError
 
@@ -37,7 +38,7 @@ def refresh(task: NoaaList) -> None:
     """
     Read the list anew, and again after its hours; what is held stays until a better one is read.
 
-    After a trouble of the server or the network it is tried again soon, later each time;
+    After a trouble of the server, the network or the database it is tried again soon, later each time;
     what another try will not mend waits for the next hour of its schedule, or fails.
     """
     address = settings.NOAA_LIST_URL
@@ -50,6 +51,11 @@ def refresh(task: NoaaList) -> None:
         pause = _next_pause()
         _say(task, f"{trouble}; what is held stays")
         raise PutOffError(pause) from trouble
+    except DATABASE as trouble:
+        if not passing(trouble):
+            raise
+        close_broken_connection()
+        raise PutOffError(_next_pause()) from trouble
     except (fetch.FetchError, ListError) as problem:
         _say(task, f"{problem}; what is held stays")
         _wait_for_its_hour(task)

@@ -74,7 +74,7 @@ class ListedHarp:
 @require_GET
 def noaa_list(request: Request) -> HttpResponse:
     """The list and where it comes from; filters are in the address. Asks for its state again while it is being read."""
-    if request.htmx:
+    if request.htmx and _state(request.user)["is_busy"]:
         return render(request, "acquire/_noaa_state.html", _state(request.user))
     return _render_list(request)
 
@@ -139,7 +139,7 @@ def _render_list(request: Request, **shown: object) -> HttpResponse:
         **_state(request.user),
         **shown,
     }
-    return render(request, "acquire/noaa_list.html", context)
+    return render(request, "acquire/_noaa_state.html" if request.htmx else "acquire/noaa_list.html", context)
 
 
 def _state(user: User) -> dict[str, object]:

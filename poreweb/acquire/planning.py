@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from poreweb.acquire import jsoc
 from poreweb.acquire.models import Acquisition, Record
+from poreweb.acquire.sizes import estimated_bytes
 from poreweb.observations.models import Patch, RawFile
 from poreweb.work.tasks import must_hold
 from processing.errors import FrameError, PorewebError
@@ -40,7 +41,9 @@ def plan(acquisition: Acquisition) -> None:
     )  # fmt: skip
     found = jsoc.records_of(asked, acquisition.segments)
     if not found:
-        raise NothingThereError(f"JSOC has no record of {asked}; look at the number, the series and the dates")
+        raise NothingThereError(
+            f"JSOC has no record of {acquisition.wanted_words}; look at the number, the series and the dates"
+        )
     with transaction.atomic():
         must_hold(acquisition)
         _store(acquisition, found)
@@ -57,7 +60,7 @@ def _store(acquisition: Acquisition, found: Sequence[jsoc.JsocRecord]) -> None:
                 keywords=record.keywords,
                 absent=[name for name in wanted if name not in record.segments],
                 problem="" if "continuum" in record.segments else NO_CONTINUUM,
-                estimated_bytes=jsoc.estimated_bytes(record.shape, [s for s in wanted if s in record.segments]),
+                estimated_bytes=estimated_bytes(record.shape, [s for s in wanted if s in record.segments]),
             )
             for record in found
         ],

@@ -34,7 +34,7 @@ from processing.fits import read_key, segment_file_name
 LEAST_ALIKE = 3
 LOOK_AFTER_FILES = 25  # of an archive, how often it is asked whether somebody still wants it
 LOOK_AGAIN_BYTES = 8_000_000  # how often the disk and the clock are looked at while a file comes
-MAX_BAD = 3  # times that one file may come damaged before its export is given up
+MAX_BAD = 3  # times that one file may come damaged before it is given up, or its export if that is an archive
 State = ExportRequest.State
 
 
@@ -42,31 +42,58 @@ def read_export(export: ExportRequest, *, until: float) -> None:
     """
     Fetch and keep the files of a ready export; stops by `PutOffError` when it has had its turn.
 
-    ``until`` is on the clock of `time.monotonic`.
+    A single file that is not there, or stays damaged, costs its own record a try and no
+    other; a damaged one is fetched again once the others have been. ``until`` is on the clock
+    of `time.monotonic`.
+
+    Raises
+    ------
+    TroubleError
+        If something may come whole in a while.
     """
     acquisition = export.acquisition
     answer = jsoc.Answer(export.status or 0, export.request_id, export.answer)
     _note_absent(export, answer)
+    bad = ""
     for record, url in answer.files:
-        if url in export.fetched or _is_held(export, record, url):
+        if url in export.fetched or url in _refused(export) or _is_held(export, record, url):
             continue
         try:
-            _fetch_and_keep(export, record, url, until=until)
+            bad = _fetch_and_keep(export, record, url, until=until) or bad
         except TroubleError:
             raise
         except FetchError as refusal:
             may_come = age_of(export).total_seconds() <= settings.JSOC_PENDING_LIMIT_S
             if isinstance(refusal, GoneError) and export.status != jsoc.READY and may_come:
                 _back_to_pending(export)  # its files were named before they were there
-            drop(export, str(refusal))
-            return
+            if not record or not isinstance(refusal, GoneError):
+                drop(export, str(refusal))
+                return
+            _refuse(export, url, str(refusal))
         if time.monotonic() > until:
             raise PutOffError(0)
-    _settle(export)
+    if bad:
+        raise TroubleError(bad)
+    _settle(export, answer)
     say(
         acquisition,
         f"{acquisition.records.filter(is_held=True).count()} of {acquisition.records.count()} records held.",
     )
+
+
+def _refused(export: ExportRequest) -> dict[str, str]:
+    """Address -> why, of the single files that this export does not bring."""
+    return export.answer.get("refused", {})
+
+
+def _refuse(export: ExportRequest, url: str, why: str) -> None:
+    """Pass a single file over from now on."""
+    with transaction.atomic():
+        must_hold(export.acquisition)
+        export.answer = {**export.answer, "refused": {**_refused(export), url: why.rstrip(".")}}
+        export.save(update_fields=["answer"])
+    said = f"is passed over: {why.rstrip('.')}."
+    say(export.acquisition, f"{PurePosixPath(urlsplit(url).path).name} {said}", logged_as=f"A file {said}")
 
 
 def _back_to_pending(export: ExportRequest) -> None:
@@ -100,7 +127,8 @@ def _is_held(export: ExportRequest, record: str, url: str) -> bool:
     return patch.frames.filter(t_rec_s=key[0], raw_files__segment=segment, raw_files__conflict=False).exists()
 
 
-def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: float) -> None:
+def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: float) -> str:
+    """Fetch one file and keep what is whole; what was wrong with it, or nothing, also where that is for good."""
     acquisition = export.acquisition
     name = hashlib.sha256(f"{export.pk} {url}".encode()).hexdigest()[:16]
     part = part_of(acquisition, name)
@@ -115,16 +143,19 @@ def _fetch_and_keep(export: ExportRequest, record: str, url: str, *, until: floa
         if not bad:
             export.fetched = [*export.fetched, url]
         else:
-            n_bad = export.answer.get("n_bad", 0) + 1
-            export.answer = {**export.answer, "n_bad": n_bad}
+            n_bad = export.answer.get("bad", {})
+            export.answer = {**export.answer, "bad": {**n_bad, url: n_bad.get(url, 0) + 1}}
         export.save(update_fields=["fetched", "answer"])
         Acquisition.objects.filter(pk=acquisition.pk).update(fetched_bytes=F("fetched_bytes") + size, troubles=0)
     acquisition.troubles = 0
     forget(part)
-    if bad:
-        if export.answer["n_bad"] >= MAX_BAD:
-            drop(export, f"files come damaged again and again, the last one: {bad}")
-        raise TroubleError(bad)
+    if not bad or export.answer["bad"][url] < MAX_BAD:
+        return bad
+    if record:
+        _refuse(export, url, f"it comes damaged again and again: {bad}")
+        return ""
+    drop(export, f"files come damaged again and again, the last one: {bad}")
+    raise TroubleError(bad)
 
 
 def _watcher(acquisition: Acquisition, part: Path, until: float) -> Callable[[int], None]:
@@ -255,13 +286,26 @@ def _patch_of(acquisition: Acquisition) -> Patch:
     return acquisition.patch
 
 
-def _settle(export: ExportRequest) -> None:
-    """Mark a read export, and set free the records that it did not bring."""
+def _settle(export: ExportRequest, answer: jsoc.Answer) -> None:
+    """Mark a read export, and set free the records that it did not bring: their own files failed or are not listed."""
     look_what_is_held(export.acquisition)
     with transaction.atomic():
         must_hold(export.acquisition)
         left = export.records.filter(is_held=False)
         left.update(tries=F("tries") + 1)
         left.filter(tries__gte=MAX_TRIES).update(problem="JSOC's exports do not have all of its files.")
+        for t_rec_s, why in _failures(export, answer).items():
+            left.filter(tries__gte=MAX_TRIES, t_rec_s=t_rec_s).update(
+                problem=f"{MAX_TRIES} exports did not bring its {why}."
+            )
         export.records.update(export=None)
         ExportRequest.objects.filter(pk=export.pk).update(state=State.READ)
+
+
+def _failures(export: ExportRequest, answer: jsoc.Answer) -> dict[int, str]:
+    """T_REC in seconds -> the segment that was passed over, and why."""
+    refused, found = _refused(export), {}
+    for record, url in answer.files:
+        if url in refused and (key := jsoc.record_key(record)):
+            found[key[0]] = f"{jsoc.segment_of(record, url)}: {refused[url]}"
+    return found

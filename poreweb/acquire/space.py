@@ -80,6 +80,8 @@ def must_have_room(team: Team, wanted: int) -> None:
         )
 
 
-def is_no_room(problem: OSError) -> bool:
-    """Whether the disk is the trouble."""
-    return problem.errno in NO_ROOM
+def is_no_room(problem: Exception) -> bool:
+    """Whether the disk is full, which a database tells in words alone (SQLite's, and the system's by PostgreSQL)."""
+    if isinstance(problem, OSError):
+        return problem.errno in NO_ROOM
+    return any(words in str(problem) for words in ("disk is full", "No space left on device"))

@@ -1,32 +1,50 @@
 """HTTP in, HTTP out: acquisitions, from the first look to the last record."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from poreweb.acquire import actions, charts, queries, space
 from poreweb.acquire.forms import EmailForm, OrderForm, PreviewForm
-from poreweb.acquire.models import Acquisition
-from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, must_write
+from poreweb.acquire.models import Acquisition, Watch
+from poreweb.http import Request, get_visible, may_lead, may_write, must_lead, must_write, whole_number
 from poreweb.people.models import Team
 from poreweb.work.models import Task
 from poreweb.work.tasks import wake
 from processing.errors import PorewebError
 
 LOG_LINES = 200
+# What fills the form of a preview in: its fields, and their names in an address
+GIVEN = {
+    "team": "team", "harpnum": "harpnum", "noaa_ar": "noaa", "series": "series", "first": "first", "last": "last",
+    "cadence_s": "cadence_s",
+}  # fmt: skip
 
 
 @require_GET
 def acquisitions(request: Request) -> HttpResponse:
-    """What is being fetched and what was, previews that wait for an answer, and the room there is."""
-    listed = queries.listed(request.user)
-    previews = listed.filter(ordered_at=None)[: queries.SHOWN]
-    # what a watch got is on the schedule; each look would be a line
-    ordered = listed.filter(ordered_at__isnull=False).exclude(watch__isnull=False, state=Task.State.DONE)
-    ordered = ordered[: queries.SHOWN]
+    """
+    What is being fetched and what was, previews that wait for an answer, and the room there is.
+
+    With ``watch`` in the address, all that this watch has asked for and nothing else.
+    """
+    listed, watch, watches_got = queries.listed(request.user), None, False
+    if "watch" in request.GET:
+        watch = get_visible(Watch.objects.all(), request.user, whole_number(request.GET["watch"]) or 0)
+        previews, ordered = listed.none(), listed.filter(watch=watch)[: queries.SHOWN]
+    else:
+        previews = listed.filter(ordered_at=None)[: queries.SHOWN]
+        # what a watch got is on the schedule; each look would be a line
+        by_watches = Q(watch__isnull=False, state=Task.State.DONE)
+        ordered = listed.filter(ordered_at__isnull=False).exclude(by_watches)[: queries.SHOWN]
+        watches_got = listed.filter(by_watches).exists()
     context = {
+        "watch": watch,
+        "watches_got": watches_got,
         "ordered": ordered,
         "previews": previews,
         "is_busy": any(acquisition.is_open for acquisition in (*ordered, *previews)),
@@ -34,6 +52,7 @@ def acquisitions(request: Request) -> HttpResponse:
         "free": space.free_bytes(),
         "led": set(Team.objects.led_by(request.user).values_list("pk", flat=True)),
         "can_write": Team.objects.writable_by(request.user).exists(),
+        "site_has_email": bool(settings.JSOC_EMAIL),
     }
     template = "acquire/_acquisitions.html" if request.htmx else "acquire/acquisitions.html"
     return render(request, template, context)
@@ -41,11 +60,12 @@ def acquisitions(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def new(request: Request) -> HttpResponse:
-    """Ask what JSOC has of a HARP; ``harpnum``, ``noaa`` and ``series`` in the address fill the form in."""
+    """Ask what JSOC has of a HARP; what is in the address fills the form in."""
     if not Team.objects.writable_by(request.user).exists():
         raise PermissionDenied("You may look at what your team does, not add to it; a lead can make you a reviewer.")
-    names = (("harpnum", "harpnum"), ("noaa_ar", "noaa"), ("series", "series"))
-    given = {name: request.GET[key] for name, key in names if key in request.GET}
+    given: dict[str, object] = {name: request.GET[key] for name, key in GIVEN.items() if key in request.GET}
+    if "segments" in request.GET:
+        given["segments"] = request.GET.getlist("segments")
     posted = request.POST if request.method == "POST" else None
     form = PreviewForm(posted, user=request.user, initial=given)
     if form.is_valid():
@@ -70,9 +90,18 @@ def acquisition_page(request: Request, pk: int) -> HttpResponse:
 
 
 def _page(request: Request, acquisition: Acquisition, form: OrderForm | None = None, problem: str = "") -> HttpResponse:
+    email, can_be_had = actions.email_of(acquisition.team), acquisition.is_preview and acquisition.n_to_fetch
     context = {
         "acquisition": acquisition,
+        "n_to_fetch": can_be_had,
+        "no_room": queries.room_refusal(acquisition) if can_be_had else "",
+        "run": acquisition.patch.runs.first() if acquisition.patch and not acquisition.is_preview else None,
+        "form_address": queries.form_address(acquisition),
+        "meant_harps": queries.meant_harps(acquisition),
+        "wants_email": queries.wants_email(acquisition),
+        "registration_page": queries.registration_page(),
         "preview": acquisition.preview,
+        "noaa_ars": queries.noaa_words(acquisition),
         "progress": queries.progress_of(acquisition),
         "exports": acquisition.exports.defer("answer", "fetched"),  # thousands of names each
         "lost": acquisition.records.exclude(problem="").defer("keywords")[:50],
@@ -81,7 +110,7 @@ def _page(request: Request, acquisition: Acquisition, form: OrderForm | None = N
         "can_lead": may_lead(request.user, acquisition.team),
         "form": form or OrderForm(initial={"run_after": acquisition.run_after}),
         "problem": problem,
-        "email": actions.email_of(acquisition.team),
+        "email": email,
         "figure": charts.mu_figure(acquisition),
         "thumbnails": queries.held_thumbnails(acquisition) if acquisition.is_preview else [],
         "free": space.free_bytes(),
@@ -157,6 +186,15 @@ def email(request: Request, team_id: int) -> HttpResponse:
     form = EmailForm(request.POST if request.method == "POST" else None, instance=team)
     if form.is_valid():
         form.save()
-        messages.success(request, f"The e-mail of {team} is saved.")
+        told = f"The e-mail of {team} is saved" + (", and JSOC knows it." if form.is_known else ".")
+        if team.jsoc_email and not form.is_known:
+            told += " It could not be checked, as JSOC does not answer now."
+        messages.success(request, told)
         return redirect("acquire:acquisitions")
-    return render(request, "acquire/email.html", {"team": team, "form": form})
+    context = {
+        "team": team,
+        "form": form,
+        "site_has_email": bool(settings.JSOC_EMAIL),
+        "registration_page": queries.registration_page(),
+    }
+    return render(request, "acquire/email.html", context)

@@ -13,11 +13,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Max, Q
 from django.utils import timezone
+from rq.timeouts import JobTimeoutException
 
 from poreweb.acquire import jsoc, space
 from poreweb.acquire.actions import order_directly, say, start_preview
 from poreweb.acquire.fetch import FetchError
 from poreweb.acquire.models import Acquisition, Record, SeenFile, Watch
+from poreweb.acquire.own_troubles import DATABASE, close_broken_connection
 from poreweb.acquire.wanted import Wanted
 from poreweb.observations.actions import IngestReport
 from poreweb.observations.jobs import ingest_here
@@ -165,11 +167,16 @@ def look(watch: Watch) -> None:
         said, n_new, problem = watch.said, 0, f"{str(trouble).rstrip('.')}."
     except Exception as bug:  # or RQ's time limit, or a database that does not answer
         log.exception("%s: a look failed", watch)
+        close_broken_connection()
         said, n_new, problem = watch.said, 0, f"{type(bug).__name__}: {str(bug)[:500].rstrip('.')}."
-    with transaction.atomic():
-        must_hold(watch)
-        found = {"n_new": F("n_new") + n_new, "last_new_at": timezone.now()} if n_new else {}
-        Watch.objects.filter(pk=watch.pk).update(looked_at=timezone.now(), said=said, problem=problem, **found)
+    try:
+        with transaction.atomic():
+            must_hold(watch)
+            found = {"n_new": F("n_new") + n_new, "last_new_at": timezone.now()} if n_new else {}
+            Watch.objects.filter(pk=watch.pk).update(looked_at=timezone.now(), said=said, problem=problem, **found)
+    except (*DATABASE, JobTimeoutException):
+        log.exception("%s: what a look found cannot be stored", watch)
+        close_broken_connection()
     raise PutOffError(0 if has_more else watch.every_s)
 
 
@@ -254,9 +261,14 @@ def _look_at_folder(watch: Watch) -> tuple[str, int, bool]:
         must_hold(watch)
         n_seen = _note_seen(watch, now, report)
     refused = f", {report.n_refused} refused" if report.n_refused else ""
-    said = f"Read {len(now)} files: {report.n_new} new segments, {report.n_duplicate} held already{refused}{waiting}"
+    read, new_ones = _files(len(now), "file"), _files(report.n_new, "new FITS file")  # an archive has many
+    said = f"Read {read}: {new_ones}, {report.n_duplicate} held already{refused}{waiting}"
     # files of which none can be noted would come again at once, for ever
     return f"{said}{'; more follow' if has_more else ''}.", report.n_new, has_more and n_seen > 0
+
+
+def _files(n: int, kind: str) -> str:
+    return f"{n} {kind}{'' if n == 1 else 's'}"
 
 
 def _a_lot(new: list[NewFile]) -> tuple[list[NewFile], int, bool]:

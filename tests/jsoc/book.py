@@ -165,17 +165,24 @@ class Book:
         }  # fmt: skip
 
     def _quick(self, asked: dict[str, str], chosen: Chosen) -> dict[str, Any] | None:
-        """The answer to url_quick and as-is: where the files lie in SUMS, at once."""
+        """
+        The answer to url_quick and as-is: where the files lie in SUMS, at once.
+
+        Files that do not exist are listed as well, as JSOC does. Where some are on tape it is
+        an export as any other, and where all are it is refused.
+        """
         if (asked.get("method"), asked.get("protocol")) != ("url_quick", "as-is"):
+            return None
+        on_disk = [(record, segments) for record, segments in chosen if record.is_online]
+        if not any(segment in record.files for record, segments in on_disk for segment in segments):
+            return {"status": FAILED, "error": "There are no files in this RecordSet"}
+        if len(on_disk) < len(chosen):
             return None
         rows = [
             {"record": f"{record.name}{{{segment}}}", "filename": f"{record.folder}/{segment}.fits"}
             for record, segments in chosen
             for segment in segments
-            if segment in record.files
         ]
-        if not rows:
-            return {"status": FAILED, "error": "There are no files in this RecordSet"}
         return {
             "rcount": len(chosen), "count": len(rows), "size": size_mb(chosen), "dir": "", "data": rows,
             "requestid": "", "method": "url_quick", "protocol": "as-is", "wait": 0, "status": READY,
@@ -272,9 +279,17 @@ class Book:
             answer |= {"error": error}
         if status > SUBMITTED:
             answer |= {"contact": CONTACT}
-        if export.fault == "stale" and self._is_made(export):
-            answer |= {"dir": export.folder}
         return answer
+
+    def info(self, name: str) -> dict[str, str] | None:
+        """What jsoc_info tells of an export; None when it does not know it."""
+        with self._lock:
+            export = self.exports.get(name)
+            if export is None:
+                return None
+            pending = SUBMITTED if export.fault == "stale" or not self._is_made(export) else READY
+            status = EXPIRED if export.expired else FAILED if export.fault == "failed" else pending
+            return {"RequestID": name, "Status": str(status), "*recdir*": "" if export.expired else export.folder}
 
     # -- Files -------------------------------------------------------------------------------------
 
@@ -283,7 +298,8 @@ class Book:
         for record in self.archive.records():
             if record.folder == folder:
                 segment = name.removesuffix(".fits")
-                return (record.read_as_is(segment), last_change(record)) if segment in record.files else None
+                is_there = record.is_online and segment in record.files
+                return (record.read_as_is(segment), last_change(record)) if is_there else None
         with self._lock:
             export = next((export for export in self.exports.values() if export.folder == folder), None)
             if export is None or export.expired or export.fault == "failed" or not self._is_made(export):

@@ -57,7 +57,7 @@ def rs_list(archive: Archive, query: Mapping[str, str]) -> dict[str, Any]:
     series = records[0].series
     answer: dict[str, Any] = {}
     if query.get("R") == "1":
-        answer["recinfo"] = [{"name": record.name, "online": 1} for record in records]
+        answer["recinfo"] = [{"name": record.name, "online": int(record.is_online)} for record in records]
     keys = _names(query.get("key"), _all_keywords(archive, series))
     answer["keywords"] = [{"name": key, "values": [_value(record, key) for record in records]} for key in keys]
     segments = _names(query.get("seg"), archive.segments(series))
@@ -66,6 +66,16 @@ def rs_list(archive: Archive, query: Mapping[str, str]) -> dict[str, Any]:
         {"name": link, "values": ["Invalid_Link"] * len(records)} for link in _names(query.get("link"), [])
     ]
     return {**answer, "count": len(records)}
+
+
+def export_list(export: Mapping[str, str] | None, query: Mapping[str, str]) -> dict[str, Any]:
+    """The same of the record of one export, which has no segments here; of none when it is not known."""
+    if export is None:
+        return {"count": 0, "status": 0}
+    keys = [
+        {"name": key, "values": [export.get(key, "Invalid KeyLink")]} for key in _names(query.get("key"), [*export])
+    ]
+    return {"keywords": keys, "segments": [], "links": [], "count": 1, "status": 0}
 
 
 def _limit(query: Mapping[str, str]) -> int:
@@ -93,10 +103,10 @@ def _value(record: Record, key: str) -> Any:
         "*recnum*": record.recnum,
         "*sunum*": record.sunum,
         "*size*": str(sum(record.size(segment) for segment in record.files)),
-        "*online*": "Y",
-        "*retain*": "2038.01.19",
+        "*online*": "Y" if record.is_online else "N",
+        "*retain*": "2038.01.19" if record.is_online else "N/A",
         "*archive*": "Y",
-        "*recdir*": record.folder,
+        "*recdir*": record.folder if record.is_online else "",
         "*dirmtime*": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last_change(record))),
         "*logdir*": "NO LOG",
     }
@@ -112,7 +122,8 @@ def _segment(records: list[Record], name: str) -> dict[str, Any]:
     values, dims, cparms = [], [], []
     for record in records:
         held = next((segment for segment in record.files if segment.lower() == name.lower()), None)
-        values.append(f"{record.folder}/{held}.fits" if held else f"{record.folder}/")
+        path = f"{record.folder}/{held}.fits" if held else f"{record.folder}/"
+        values.append(path if record.is_online else "NoDataDirectory")
         dims.append("x".join(str(side) for side in record.dims[held]) if held else "0x0")
         cparms.append("compress Rice")
     known = any(name.lower() == segment.lower() for record in records for segment in record.files)

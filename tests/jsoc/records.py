@@ -59,6 +59,7 @@ class Record:
     dims: dict[str, tuple[int, int]] = field(default_factory=dict)
     per_segment: dict[str, dict[str, Any]] = field(default_factory=dict)
     recnum: int = 0
+    is_online: bool = True
 
     @property
     def t_rec(self) -> str:
@@ -176,6 +177,11 @@ class Archive:
             self.remove(record)
             record.series = series
             self._records[series, record.harpnum, record.t_rec_s] = record
+
+    def take_offline(self, records: Iterable[Record]) -> None:
+        """Leave records on tape alone: JSOC knows them, and their files come with exports."""
+        for record in records:
+            record.is_online = False
 
     def segments(self, series: str) -> list[str]:
         """Those that any of its records has, in the order of the series."""

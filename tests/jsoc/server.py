@@ -1,5 +1,6 @@
 """The server: addresses to answers, the log of what was asked, and how many asked at once."""
 
+import re
 import threading
 import time
 from collections import deque
@@ -12,7 +13,7 @@ from urllib.parse import unquote_plus
 from tests.jsoc import hek
 from tests.jsoc.book import Book
 from tests.jsoc.faults import Fault, Faults
-from tests.jsoc.info import jsoc_info, show_ext_series, show_series
+from tests.jsoc.info import export_list, jsoc_info, show_ext_series, show_series
 from tests.jsoc.listener import Handler, Listener
 from tests.jsoc.places import CGI, FILE, Question
 from tests.jsoc.records import Archive
@@ -156,7 +157,7 @@ class JsocStandIn:
             "series": lambda: json_answer(
                 (show_ext_series if question.path.endswith("showextseries") else show_series)(self.archive, query)
             ),
-            "info": lambda: json_answer(jsoc_info(self.archive, query)),
+            "info": lambda: json_answer(self._info(query)),
             # The client quotes the address twice.
             "email": lambda: json_answer(self.book.check_address(unquote_plus(query.get("address", "")))),
             "request": lambda: json_answer(self.book.request(query)),
@@ -171,6 +172,11 @@ class JsocStandIn:
         if question.place in ("file", "tar", "index"):
             return self._file(question.path)
         return error_answer(404, "Not Found")
+
+    def _info(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Of records, or of an export, which JSOC keeps as a record of its own."""
+        found = re.fullmatch(r"jsoc\.export\[(\w+)\]", query.get("ds", ""))
+        return export_list(self.book.info(found[1]), query) if found else jsoc_info(self.archive, query)
 
     def _file(self, path: str) -> Answer:
         found = FILE.fullmatch(path)

@@ -37,6 +37,7 @@ def small_archive(
     noaa: tuple[int, ...] = (11158,),
     lost: tuple[int, ...] = (),
     bad: tuple[int, ...] = (),
+    offline: tuple[int, ...] = (),
     seed: int = 377,
     into: Archive | None = None,
 ) -> Archive:
@@ -44,8 +45,8 @@ def small_archive(
     An archive with one more HARP: a pore on noise in five segments, every file different.
 
     ``lost`` are the slots without a record, ``bad`` those with bit 31 of QUALITY, as records
-    without data have. Every third record has no R_VALUE. ``into`` takes the records into an
-    archive there is.
+    without data have, ``offline`` those that are on tape alone. Every third record
+    has no R_VALUE. ``into`` takes the records into an archive there is.
     """
     archive = Archive() if into is None else into
     start_s = parse_t_rec(start)
@@ -72,7 +73,7 @@ def small_archive(
             )
             bitpix = 8 if segment == "bitmap" else 32
             file = rice_file(rows[segment][k], shape[1], own, bitpix=bitpix)
-            archive.add(series, harpnum, t_rec_s, segment, file)
+            archive.add(series, harpnum, t_rec_s, segment, file).is_online = index not in offline
     return archive
 
 

@@ -296,9 +296,9 @@ def test_the_schedule_says_when_what_was_looked_at(as_alice: Client, team: Team,
     for headers in ({}, HTMX):
         page = plain(as_alice.get(reverse("acquire:schedule"), headers=headers).text)
         moment = "4 May, 03:02:01 UTC"
-        assert f"HARP 377 (near-real-time) Team A, alice 2 h {moment} {moment} 7 watching Nothing new." in page
-        assert "HARP 378 Team A 12 min not yet – 0 paused" in page
-        assert "Folder /data Team A 77 s not yet now 0 watching It is away." in page
+        assert f"HARP 377 (near-real-time) Team A, alice 2 h {moment} {moment} 7 records watching Nothing new." in page
+        assert "HARP 378 Team A 12 min not yet – 0 records paused" in page
+        assert "Folder /data Team A 77 s not yet now 0 files last look failed It is away." in page
 
 
 # -- Markup --------------------------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def test_records_that_never_come_are_named(jsoc: JsocStandIn, team: Team, alice:
 def test_nothing_there_is_said(jsoc: JsocStandIn, team: Team, alice: User, queues: Any):
     acquisition = pass_time(queues, actions.start_preview(team, alice, Wanted(999)))
     assert acquisition.state == Task.State.FAILED
-    assert "JSOC has no record of hmi.sharp_cea_720s[999][]" in acquisition.error
+    assert "JSOC has no record of HARP 999 in hmi.sharp_cea_720s;" in acquisition.error
 
 
 def test_what_came_is_processed_once_all_is_there(

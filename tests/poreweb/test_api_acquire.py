@@ -103,23 +103,23 @@ def test_what_is_wanted_goes_in_as_it_was_said(alice_api: APIClient):
         "cadence_s": 3600, "segments": ["continuum", "Br"], "series": NRT, "provisional": True,
     }  # fmt: skip
     told = alice_api.post(PREVIEWS, body).json()
-    assert (told["first_t_rec"], told["last_t_rec"]) == ("2011.02.15_02:00:00_TAI", "2011.02.15_05:00:34_TAI")
+    assert (told["first_t_rec"], told["last_t_rec"]) == ("2011.02.15_02:00:00_TAI", "2011.02.15_05:00:00_TAI")
     assert (told["cadence_s"], told["segments"], told["series"]) == (3600, ["continuum", "Br"], NRT)
     assert told["is_provisional"] is True
     made = Acquisition.objects.get()
     assert made.last_s is not None
     assert made.first_s is not None
-    assert made.last_s - made.first_s == 3 * 3600 + 34  # TAI was 34 s ahead of UTC
+    assert made.last_s - made.first_s == 3 * 3600  # of 05:00:34 TAI the last slot
     assert (made.series, made.cadence_s, made.segments) == (NRT, 3600, ["continuum", "Br"])
 
 
 @pytest.mark.parametrize(
     ("text", "t_rec"),
     [
-        ("2011-02-15T03:00:00+01:00", "2011.02.15_02:00:34_TAI"),
+        ("2011-02-15T03:11:26+01:00", "2011.02.15_02:12:00_TAI"),  # a slot, as TAI was 34 s ahead of UTC
         ("20110215_020000_TAI", "2011.02.15_02:00:00_TAI"),
-        ("2017-01-01T00:00:00Z", "2017.01.01_00:00:37_TAI"),
-        ("2016-12-31T23:59:59Z", "2017.01.01_00:00:35_TAI"),  # before the leap second
+        ("2017-01-01T00:11:24Z", "2017.01.01_00:24:00_TAI"),  # the first slot after 00:12:01 TAI
+        ("2016-12-31T23:59:24Z", "2017.01.01_00:00:00_TAI"),  # before the leap second
         (None, None),
     ],
     ids=["an hour east", "as in file names", "after a leap second", "before a leap second", "from its beginning"],
@@ -227,7 +227,7 @@ def test_what_failed_says_why(jsoc: JsocStandIn, alice_api: APIClient, team: Tea
     made = pass_time(queues, actions.start_preview(team, alice, Wanted(99)))
     told = alice_api.get(f"/api/v1/acquisitions/{made.pk}/").json()
     assert (told["state"], told["preview"], told["progress"]["n_all"]) == ("failed", None, 0)
-    assert told["error"].startswith("JSOC has no record of hmi.sharp_cea_720s[99][]")
+    assert told["error"].startswith("JSOC has no record of HARP 99 in hmi.sharp_cea_720s;")
 
 
 def test_records_that_could_not_be_had_are_told(alice_api: APIClient, team: Team):

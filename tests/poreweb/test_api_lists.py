@@ -48,8 +48,8 @@ def test_what_is_beyond_doubt_is_asked_for_and_the_rest_is_said(alice_api: APICl
     assert chosen(told) == {2: [377], 3: [], 4: [], 6: [5, 377], 7: []}
     lines = {line["line"]: line for line in told["lines"]}
     assert lines[2] == {
-        "line": 2, "noaa_ar": 11158, "harpnums": [], "number": None, "first_t_rec": "2011.02.15_00:12:00_TAI",
-        "last_t_rec": "2011.02.16_00:00:00_TAI", "jsoc_id": "", "remark": "", "is_at_odds": False,
+        "line": 2, "noaa_ar": 11158, "harpnums": [], "number": None, "first_t_rec": "2011.02.15_00:00:00_TAI",
+        "last_t_rec": "2011.02.15_23:48:00_TAI", "jsoc_id": "", "remark": "", "is_at_odds": False,
         "harps": [
             {
                 "harpnum": 377, "noaa_ar": 11158, "noaa_ars": [11158], "said_by": "JSOC’s list", "is_chosen": True,
@@ -174,3 +174,14 @@ def test_a_lead_says_under_which_email_jsoc_is_asked(team: Team, settings: LazyS
     assert lead.put(EMAIL, {"jsoc_email": ""}).json() == {"jsoc_email": ""}
     assert actions.email_of(Team.objects.get(pk=1)) == "site@example.org"
     assert Team.objects.get(pk=1).name == "Team A"
+
+
+@pytest.mark.parametrize(("is_known", "status"), [(True, 200), (None, 200), (False, 400)])
+def test_jsoc_must_know_the_email_unless_it_does_not_answer(is_known, status, team: Team, monkeypatch):
+    monkeypatch.setattr("poreweb.acquire.forms.check_email", lambda email: is_known)
+    lead = client_of("lena")
+    answer = lead.put(EMAIL, {"jsoc_email": "team@example.org"})
+    assert answer.status_code == status
+    assert lead.get(EMAIL).json() == {"jsoc_email": "team@example.org" if status == 200 else ""}
+    if is_known is False:
+        assert "JSOC does not know this e-mail" in answer.text

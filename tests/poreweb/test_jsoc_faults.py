@@ -58,8 +58,13 @@ def test_stale(jsoc, archive):
     jsoc.faults.add("stale", "request", seconds=3600)
     asked = request(jsoc, ONE, method="url-tar", filenamefmt="{segment}")
     answer = status(jsoc, asked["requestid"])
-    assert answer["status"] == 2
-    index = json.loads(ask(jsoc, f"{answer['dir']}/index.json")[2])
+    assert (answer["status"], "dir" in answer) == (2, False)
+    query = urlencode({"op": "rs_list", "ds": f"jsoc.export[{asked['requestid']}]", "key": "Status,*recdir*"})
+    found = json.loads(ask(jsoc, f"/cgi-bin/ajax/jsoc_info?{query}")[2])
+    assert (found["status"], found["count"]) == (0, 1)
+    told = {item["name"]: item["values"] for item in found["keywords"]}
+    assert told["Status"] == ["2"]
+    index = json.loads(ask(jsoc, f"{told['*recdir*'][0]}/index.json")[2])
     assert index["status"] == "0"
     with tarfile.open(fileobj=io.BytesIO(ask(jsoc, index["tarfile"])[2])) as tar:
         assert tar.extractfile("./Br.fits").read() == archive.records(SERIES)[0].read("Br")

@@ -1,5 +1,6 @@
 """JSOC's list of HARPs and NOAA regions: kept whole or not at all, read on request and by schedule; its page."""
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -7,6 +8,7 @@ from io import StringIO
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -183,6 +185,28 @@ def test_a_trouble_of_the_server_is_waited_out_ever_longer(lena, imported, serve
     assert pause_s() == 10  # after a good reading the waits are short again
 
 
+def test_a_database_that_is_busy_is_waited_out(lena, imported, server, queues, monkeypatch):
+    actual, n_calls = noaa.import_text, []
+
+    def busy(*args, **options):
+        n_calls.append(1)
+        if len(n_calls) < 3:
+            raise OperationalError("database is locked")
+        return actual(*args, **options)
+
+    monkeypatch.setattr(noaa, "import_text", busy)
+    server.text = TEXT + "999 11999\n"
+    noaa.refresh_now(lena)
+    pauses = []
+    for _ in range(2):
+        queues.work()
+        pauses.append(pause_s())
+        let_time_pass()
+    assert pauses == [10, 20]
+    queues.work()
+    assert (listed().problem, len(n_calls), len(pairs())) == ("", 3, 6)
+
+
 @pytest.mark.parametrize(
     ("status", "text", "words"),
     [
@@ -279,11 +303,17 @@ def test_the_page_asks_for_itself_while_the_list_is_read(sign_in, server, queues
     response = client.post(reverse("acquire:refresh-noaa-list"), follow=True)
     assert "as soon as a worker is free" in response.text
     assert 'hx-trigger="every 2s"' in response.text
+    assert "There is nothing in it yet." in response.text
+    assert "noaa-pairs" not in client.get(PAGE, headers={"HX-Request": "true"}).text  # somebody may be typing there
+    asked = f"{PAGE}?q=NOAA+11073"
+    assert f'hx-get="{asked}"' in client.get(asked).text
     queues.work()
     assert 'hx-trigger="every 2s"' not in client.get(PAGE).text
-    part = client.get(PAGE, headers={"HX-Request": "true"}).text
+    part = client.get(asked, headers={"HX-Request": "true"}).text
     assert '<p hx-swap-oob="innerHTML:#announce">The list was read.</p>' in part
-    assert "Show the list as it is now" in part
+    pairs = part[part.index('<section id="noaa-pairs"') :]
+    assert 'hx-swap-oob="true"' in pairs
+    assert re.findall(r"q=HARP\+(\d+)", pairs) == ["45", "46"]
     assert "<html" not in part
     assert "every 24 hours" in part
     assert server.address in part

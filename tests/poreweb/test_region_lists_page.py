@@ -9,9 +9,11 @@ from django.urls import reverse
 
 from poreweb.acquire import noaa
 from poreweb.acquire.actions import MAX_PREVIEWS
+from poreweb.acquire.forms import PreviewForm
 from poreweb.acquire.lists import chosen_of, offers_of, wanted_of
 from poreweb.acquire.models import Acquisition
 from poreweb.acquire.wanted import Wanted
+from processing.fits import DEFINITIVE_SERIES
 from processing.list_times import ListError
 from processing.region_lists import parse_region_list
 from processing.timekeys import parse_t_rec
@@ -19,7 +21,7 @@ from tests.real_data import REAL_DATA, needs_real_data
 
 URL, PREVIEWS = reverse("acquire:region-list"), reverse("acquire:preview-list")
 TEXT = "1 11067\n45 11073,11077\n46 11073\n377 11158\n11158 377\n"
-DAY = (parse_t_rec("2011.02.15_00:12:00_TAI"), parse_t_rec("2011.02.16_00:00:00_TAI"))
+DAY = (parse_t_rec("2011.02.15_00:00:00_TAI"), parse_t_rec("2011.02.15_23:48:00_TAI"))
 
 
 @pytest.fixture
@@ -91,6 +93,13 @@ def test_only_so_many_are_ticked(known):
     assert [[choice.is_ticked for choice in offer.choices] for offer in offers] == [[True] * 2, [True] * 2, [False] * 2]
 
 
+def test_days_of_a_list_are_those_of_the_form(known, alice, team):
+    given = {"team": team.pk, "harpnum": 377, "first": "2011-02-15", "last": "2011-02-16", "cadence_s": 720}
+    form = PreviewForm({**given, "segments": ["continuum"], "series": DEFINITIVE_SERIES}, user=alice)
+    assert form.is_valid(), form.errors
+    assert wanted("HARP 377 15.2.2011 16.2.2011") == [form.wanted]
+
+
 def test_many_lines_are_two_questions_to_the_database(known, django_assert_num_queries):
     with django_assert_num_queries(1):
         offers_of(parse_region_list("\n".join(f"AR {k}" for k in range(11000, 11300)))[0])
@@ -119,7 +128,9 @@ def test_the_real_list_agrees_with_jsocs(team):
     offers = offers_of(parse_region_list((REAL_DATA / "AR_LIST").read_text())[0])
     assert len(offers) == 19
     assert {offer.remark for offer in offers} == {""}
-    assert all(choice.is_ticked and choice.said_by == "both lists" for offer in offers for choice in offer.choices)
+    assert all(
+        choice.is_ticked and choice.said_by == "your list and JSOC’s" for offer in offers for choice in offer.choices
+    )
     assert len(wanted_of(offers)) == 19
 
 
@@ -145,6 +156,7 @@ def test_a_pasted_list_is_read_and_stays_in_its_box(as_alice, known):
     assert "<code>pore &lt;b&gt;</code>" in text
     assert text.count("AR 11158 15.2.2011 16.2.2011 # big\npore &lt;b&gt;\nAR 11073\n") == 2  # box, and with the choice
     assert "<time>2011-02-15</time>" in text
+    assert '<th scope="col">From (days of TAI)</th><th scope="col">To, included (days of TAI)</th>' in text
     assert not Acquisition.objects.exists()
 
 

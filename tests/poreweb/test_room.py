@@ -202,7 +202,7 @@ def stop(acquisition: Acquisition, queues: Any) -> int:
     """Work until it waits for room; the files that have come."""
     queues.work()
     acquisition.refresh_from_db()
-    assert acquisition.doing.startswith("Stopped: "), words(acquisition)
+    assert acquisition.doing.startswith("No room: "), words(acquisition)
     assert "Make room, and it goes on by itself; all that came is kept." in acquisition.doing
     assert (acquisition.state, acquisition.error) == (Task.State.WAITING, "")
     assert acquisition.not_before is not None
@@ -265,9 +265,9 @@ def test_a_write_that_fails_for_want_of_room_stops_it(
         patched.setattr(owner, name, full)
         n_before = stop(order, queues)
         assert n_before in (2, 4)
-        assert "Stopped: writing failed: no room at all." in order.doing
+        assert "No room: writing failed: no room at all." in order.doing
     page = as_alice.get(order.get_absolute_url()).text
-    assert "Stopped: writing failed: no room at all." in page
+    assert "No room: writing failed: no room at all." in page
     assert "Try now" in page
     assert as_alice.post(reverse("acquire:go-on", args=[order.pk])).url == order.get_absolute_url()
     must_be_held(archive, pass_time(queues, order))
@@ -277,14 +277,14 @@ def test_another_trouble_of_the_disk_is_no_want_of_room(
     order: Acquisition, archive: Archive, queues: Any, monkeypatch: pytest.MonkeyPatch
 ):
     def broken(*_: Any) -> None:
-        raise OSError(errno.EIO, "the disk is broken")
+        raise OSError(errno.EROFS, "the disk can only be read")
 
     with monkeypatch.context() as patched:
         patched.setattr(storage, "write_bytes", broken)
-        with pytest.raises(OSError, match="the disk is broken"):
+        with pytest.raises(OSError, match="the disk can only be read"):
             queues.work()
     order.refresh_from_db()
-    assert (order.state, "the disk is broken" in order.error) == (Task.State.FAILED, True)
+    assert (order.state, "the disk can only be read" in order.error) == (Task.State.FAILED, True)
     actions.retry(order)
     order = pass_time(queues, order)
     assert (order.state, RawFile.objects.count()) == (Task.State.DONE, 6)

@@ -128,7 +128,7 @@ def test_whatever_a_look_fails_of_the_next_one_comes(
     assert watch.problem == f"{type(trouble).__name__}: {trouble}."
     assert watch.not_before is not None
     assert watch.not_before > timezone.now() + timedelta(seconds=watching.SHORTEST_S)
-    assert look(watch) == "Read 2 files: 2 new segments, 0 held already."
+    assert look(watch) == "Read 2 files: 2 new FITS files, 0 held already."
     assert watch.problem == ""
 
 
@@ -167,13 +167,13 @@ def test_a_file_that_the_disk_does_not_give_is_read_when_it_does(
     with monkeypatch.context() as patched:
         if where == "before":
             patched.setattr(watching, "_can_be_read", lambda path: path != bad and can_be_read(path))
-            words = "Read 1 files: 1 new segments, 0 held already; 1 cannot be read."
+            words = "Read 1 file: 1 new FITS file, 0 held already; 1 cannot be read."
         else:
             patched.setattr(unpack, "_open_regular", eio)
-            words = "Read 1 files: 0 new segments, 0 held already, 1 refused."
+            words = "Read 1 file: 0 new FITS files, 0 held already, 1 refused."
         assert look(watch) == ("Nothing new; 1 cannot be read." if where == "before" else words)
         assert SeenFile.objects.count() == RawFile.objects.count() == 1
-    assert look(watch) == "Read 1 files: 1 new segments, 0 held already."
+    assert look(watch) == "Read 1 file: 1 new FITS file, 0 held already."
     assert SeenFile.objects.count() == RawFile.objects.count() == 2
 
 

@@ -154,7 +154,7 @@ def test_what_appears_is_read_once(look, mirror: Path, put, watch: Watch):
         for path in (put(mirror.parent / "d", 3), put(mirror.parent / "d", 4)):
             tar.add(path, path.name)
     put(mirror / "d.tar.gz", (mirror / "d.tar.gz").read_bytes())
-    assert look() == "Read 4 files: 5 new segments, 0 held already."
+    assert look() == "Read 4 files: 5 new FITS files, 0 held already."
     assert look() == "Nothing new."
     seen = SeenFile.objects.order_by("path").values_list("path", flat=True)
     assert list(seen) == ["2011/02/b.Br.FITS", "2011/c.Bt.fts", "a.Bp.fits", "d.tar.gz"]
@@ -177,30 +177,30 @@ def test_links_pipes_folders_and_hidden_files_are_not_looked_at(look, mirror: Pa
     assert look() == "Nothing new."
     assert not Ingest.objects.exists()
     put(mirror / "folder.fits" / "a")
-    assert look() == "Read 1 files: 1 new segments, 0 held already."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."
 
 
 def test_a_file_that_is_still_written_waits(look, mirror: Path, put, monkeypatch: pytest.MonkeyPatch):
     put(mirror / "old", 0)
     put(mirror / "new", 1, age_s=watching.SETTLED_S - 20)
     put(mirror / "ahead", 2, age_s=-HOUR_S)  # by a clock that is ahead
-    assert look() == "Read 1 files: 1 new segments, 0 held already; 2 still being written."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already; 2 still being written."
     assert look() == "Nothing new; 2 still being written."
     now = time.time
     monkeypatch.setattr(watching.time, "time", lambda: now() + watching.SETTLED_S + 1)
-    assert look() == "Read 2 files: 2 new segments, 0 held already."
+    assert look() == "Read 2 files: 2 new FITS files, 0 held already."
 
 
 def test_a_file_that_changes_is_read_again(look, mirror: Path, put, fits_files: list[Path]):
     path = put(mirror / "a.Bp.fits", fits_files[0].read_bytes()[:3000])
-    assert look() == "Read 1 files: 0 new segments, 0 held already, 1 refused."
+    assert look() == "Read 1 file: 0 new FITS files, 0 held already, 1 refused."
     assert look() == "Nothing new."
     assert put(mirror / "a", 0) == path
-    assert look() == "Read 1 files: 1 new segments, 0 held already."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."
     os.utime(path, (1e9, 1e9))
-    assert look() == "Read 1 files: 0 new segments, 1 held already."
+    assert look() == "Read 1 file: 0 new FITS files, 1 held already."
     assert put(mirror / "a", 5) == path
-    assert look() == "Read 1 files: 1 new segments, 0 held already."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."
     assert SeenFile.objects.count() == 1
     assert RawFile.objects.count() == 2
 
@@ -210,9 +210,9 @@ def test_a_file_that_may_not_be_read_is_read_when_it_may(look, mirror: Path, put
     put(mirror / "open", 0)
     with monkeypatch.context() as patched:  # root, as whom tests may run, reads everything
         patched.setattr(watching.os, "access", lambda path, _: path != closed)
-        assert look() == "Read 1 files: 1 new segments, 0 held already; 1 may not be read by this site."
+        assert look() == "Read 1 file: 1 new FITS file, 0 held already; 1 may not be read by this site."
         assert look() == "Nothing new; 1 may not be read by this site."
-    assert look() == "Read 1 files: 1 new segments, 0 held already."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."
 
 
 def test_names_that_are_no_text_are_read_once(look, mirror: Path, put, as_alice: Client):
@@ -222,7 +222,7 @@ def test_names_that_are_no_text_are_read_once(look, mirror: Path, put, as_alice:
     except OSError:
         pytest.skip("this file system has names of text only")
     put(mirror / ("d" * 200) / ("e" * 200) / ("f" * 200) / ("g" * 200) / ("h" * 200) / "i", 1)
-    assert look() == "Read 2 files: 2 new segments, 0 held already."
+    assert look() == "Read 2 files: 2 new FITS files, 0 held already."
     assert look() == "Nothing new."
     assert as_alice.get(Ingest.objects.get().get_absolute_url()).status_code == 200
     assert as_alice.get("/").status_code == 200
@@ -232,7 +232,7 @@ def test_many_files_come_one_lot_after_the_other(look, mirror: Path, put, watch:
     monkeypatch.setattr(watching, "MOST_AT_ONCE", 2)
     for number in range(5):
         put(mirror / str(number), number)
-    assert look() == "Read 1 files: 1 new segments, 0 held already."  # the last lot, at once after the others
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."  # the last lot, at once after the others
     assert list(Ingest.objects.order_by("pk").values_list("n_new", flat=True)) == [2, 2, 1]
     assert RawFile.objects.count() == watch.n_new == 5
     assert watch.not_before is not None
@@ -248,9 +248,9 @@ def test_one_that_goes_away_meanwhile_is_read_when_it_is_back(look, mirror: Path
 
     with monkeypatch.context() as patched:
         patched.setattr(watching, "ingest_here", gone)
-        assert look() == "Read 1 files: 0 new segments, 0 held already, 1 refused."
+        assert look() == "Read 1 file: 0 new FITS files, 0 held already, 1 refused."
     (mirror.parent / path.name).rename(path)  # with the same times
-    assert look() == "Read 1 files: 1 new segments, 0 held already."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."
 
 
 def test_the_folder_s_troubles_are_shown_and_looked_past(look, mirror: Path, put, watch: Watch):
@@ -258,7 +258,7 @@ def test_the_folder_s_troubles_are_shown_and_looked_past(look, mirror: Path, put
     assert "is no folder" in look()
     (mirror.parent / "away").rename(mirror)
     put(mirror / "a")
-    assert look() == "Read 1 files: 1 new segments, 0 held already."
+    assert look() == "Read 1 file: 1 new FITS file, 0 held already."
     assert watch.problem == ""
 
 
@@ -272,7 +272,7 @@ def test_without_room_nothing_is_read(look, mirror: Path, put, team: Team):
     assert not Ingest.objects.exists()
     team.quota_mb = 3
     team.save()
-    assert look() == "Read 2 files: 1 new segments, 0 held already, 1 refused."
+    assert look() == "Read 2 files: 1 new FITS file, 0 held already, 1 refused."
 
 
 # -- Those who die ----------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def test_a_bug_is_shown_and_gone_on_from(
         queues.work()
     page = as_alice.get(reverse("acquire:schedule")).text
     assert "RuntimeError: something is wrong." in page
-    assert ">watching<" in page
+    assert ">last look failed<" in page
     as_alice.post(reverse("acquire:resume", args=[watch.pk]))
     queues.work()
     assert RawFile.objects.count() == 1

@@ -141,13 +141,13 @@ def test_while_one_is_under_way_no_other_is_made(
 def test_a_trouble_of_jsoc_is_shown_and_looked_past(
     watch: Watch, jsoc: JsocStandIn, look: Callable[[Watch], str], settings: LazySettings
 ):
-    for kind, words in (("500", "answered 500 Internal Server Error."), ("html", "cannot be read"), ("drop", "broke")):
+    for kind, words in (("500", "answered 500 Internal"), ("html", "it is a page or"), ("drop", "broke")):
         jsoc.faults.add(kind, "info", times=None)
         assert words in look(watch)
         assert (watch.state, watch.acquisitions.count()) == (Task.State.WAITING, 0)
         jsoc.faults.clear()
     address, settings.JSOC_URL = settings.JSOC_URL, "http://127.0.0.1:9/"
-    assert "the server cannot be reached" in look(watch)
+    assert look(watch) == "the server cannot be reached: it refuses connections."
     settings.JSOC_URL = address
     assert look(watch).startswith("Asked for the records up to ")
     assert watch.problem == ""
@@ -186,7 +186,7 @@ def test_a_team_without_room_is_told_so(
     settings.MIN_FREE_MB = 10**9
     look(watch)
     waiting = watch.acquisitions.get()
-    assert waiting.doing.startswith("Stopped: the disk has ")
+    assert waiting.doing.startswith("No room: the disk has ")
     assert not asked_for(jsoc)
     assert look(watch) == "HARP 377 from JSOC is still under way."
     settings.MIN_FREE_MB = 0

@@ -18,6 +18,9 @@ SOLAR_SYMBOLS = {"flare": "star", "emerging flux": "arrow-up-open", "sunspot": "
 # Lines of the row of solar events: flares of classes C, M and X rise above their own, the others stand on it.
 SOLAR_LINES = {0: "sunspot", 1: "emerging", 2: "flare", 3: "C", 4: "M", 5: "X"}
 
+# Names of the traces of a keyword's error.
+ERROR_BAND, ERROR_BARS = "error", "error of single frames"
+
 
 @dataclass(frozen=True)
 class LightCurve:
@@ -75,13 +78,32 @@ def light_curves(
 
     Gaps are shaded and never bridged by a line. Events stand above the curves, one
     shape per kind; their state and address are in ``customdata`` for the page to
-    colour and to follow. Solar events, if any, have a row above them.
+    colour and to follow. Solar events, if any, have a row above them. The fluxes are
+    left out where there are pores and that of none is known; the figure is lower then,
+    and has no legend.
     """
-    heights = [0.21] * bool(solar) + [0.13, 0.29, 0.29, 0.29]
-    figure = make_subplots(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
-    top = len(heights) - 4
+    has_flux = _has_flux(curve)
+    heights = [0.21] * bool(solar) + [0.13, 0.29, 0.29] + [0.29] * has_flux
+    figure = make_subplots(rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.045, row_heights=heights)
     if solar:
         _add_solar_marks(figure, solar)
+    first = 1 + bool(solar)
+    _add_event_marks(figure, events, row=first)
+    _add_curves(figure, curve, row=first + 1, has_flux=has_flux)
+    for begin, end in gaps:
+        figure.add_vrect(x0=begin, x1=end, line_width=0, fillcolor="rgba(128,128,128,0.28)", layer="below")
+    figure.update_xaxes(type="date", **_range_of([*curve.times, *(mark.time for mark in solar)]))
+    figure.update_xaxes(title_text="T_REC [TAI]", row=len(heights), col=1)
+    figure.update_layout(
+        template="none", height=420 + 140 * bool(solar) + 140 * has_flux, margin={"l": 70, "r": 18, "t": 8, "b": 44},
+        showlegend=has_flux, hovermode="x",
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    return figure
+
+
+def _add_event_marks(figure: go.Figure, events: Sequence[EventMark], *, row: int) -> None:
+    """The row of what the run found: one line per kind."""
     for kind, symbol in EVENT_SYMBOLS.items():
         marks = [event for event in events if event.kind == kind]
         figure.add_trace(
@@ -89,39 +111,66 @@ def light_curves(
                 x=[mark.time for mark in marks], y=[kind] * len(marks), mode="markers", name=kind,
                 marker={"symbol": symbol, "size": 10, "line": {"width": 1.5}},
                 customdata=[[mark.state, mark.address] for mark in marks], text=[mark.text for mark in marks],
-                hovertemplate="%{text} (%{customdata[0]})<extra></extra>",
+                hovertemplate="%{text} (%{customdata[0]})<extra></extra>", showlegend=False,
             ),
-            row=top + 1, col=1,
+            row=row, col=1,
         )  # fmt: skip
+    kinds = {"type": "category", "categoryarray": ["gap", "split", "merge"], "range": [-0.5, 2.5]}
+    figure.update_yaxes(title_text="events", row=row, col=1, **kinds)
+
+
+def _add_curves(figure: go.Figure, curve: LightCurve, *, row: int, has_flux: bool) -> None:
+    """Area, number of pores and, below its legend, flux, from a row downwards."""
     lines = (
-        (2, curve.area_mm2, "area", "solid"),
-        (3, curve.n_pores, "pores", "solid"),
-        (4, _in_1e20(curve.flux_positive_mx), "positive flux", "solid"),
-        (4, _in_1e20(curve.flux_negative_mx), "negative flux", "dot"),
+        (row, curve.area_mm2, "area", "solid"),
+        (row + 1, curve.n_pores, "pores", "solid"),
+        (row + 2, _in_1e20(curve.flux_positive_mx), "positive flux", "solid"),
+        (row + 2, _in_1e20(curve.flux_negative_mx), "negative flux", "dot"),
     )
-    for row, values, name, dash in lines:
+    for its_row, values, name, dash in lines if has_flux else lines[:2]:
         figure.add_trace(
             go.Scatter(
                 x=list(curve.times), y=list(values), mode="lines+markers", name=name, connectgaps=False,
                 line={"dash": dash, "width": 1.5, "shape": "hv" if name == "pores" else "linear"}, marker={"size": 4},
+                showlegend=name.endswith("flux"),
             ),
-            row=top + row, col=1,
+            row=its_row, col=1,
         )  # fmt: skip
-    for begin, end in gaps:
-        figure.add_vrect(x0=begin, x1=end, line_width=0, fillcolor="rgba(128,128,128,0.28)", layer="below")
-    kinds = {"type": "category", "categoryarray": ["gap", "split", "merge"], "range": [-0.5, 2.5]}
-    figure.update_yaxes(title_text="events", row=top + 1, col=1, **kinds)
-    figure.update_xaxes(type="date")
-    figure.update_yaxes(title_text="area [Mm²]", row=top + 2, col=1, rangemode="tozero")
-    figure.update_yaxes(title_text="pores", row=top + 3, col=1, rangemode="tozero")
-    figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=top + 4, col=1)
-    figure.update_xaxes(title_text="T_REC [TAI]", row=top + 4, col=1)
-    figure.update_layout(
-        template="none", height=700 if solar else 560, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False,
-        hovermode="x",
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-    )  # fmt: skip
-    return figure
+    most = max((n for n in curve.n_pores if n is not None), default=0)
+    figure.update_yaxes(title_text="area [Mm²]", row=row, col=1, rangemode="tozero")
+    figure.update_yaxes(title_text="pores", row=row + 1, col=1, rangemode="tozero", dtick=_whole_step(most))
+    if has_flux:
+        figure.update_yaxes(title_text="flux [10²⁰ Mx]", row=row + 2, col=1)
+        above = {"y": figure.layout[f"yaxis{row + 2}"].domain[1], "yanchor": "bottom"}
+        figure.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", **above})
+
+
+def _has_flux(curve: LightCurve) -> bool:
+    """False where there are pores and the flux of none is known; that of no pore is known, but says nothing."""
+    known = [
+        positive is not None or negative is not None
+        for n, positive, negative in zip(curve.n_pores, curve.flux_positive_mx, curve.flux_negative_mx, strict=True)
+        if n
+    ]
+    return any(known) or not known
+
+
+def _whole_step(most: int) -> int:
+    """From one tick to the next on an axis up to ``most``: 1, 2 or 5 times a power of ten, never a part of 1."""
+    steps = (digit * 10**power for power in range(12) for digit in (1, 2, 5))
+    return next(step for step in steps if most <= 6 * step)
+
+
+def _range_of(times: Sequence[datetime]) -> dict[str, list[datetime]]:
+    """
+    The range of a time axis that has but one moment: an hour and a half to both sides.
+
+    Plotly would choose a few ms, whose labels have more digits than room. Empty with more moments, or none.
+    """
+    if len(set(times)) != 1:
+        return {}
+    beside = timedelta(minutes=90)
+    return {"range": [times[0] - beside, times[0] + beside]}
 
 
 def _add_solar_marks(figure: go.Figure, solar: Sequence[SolarMark]) -> None:
@@ -133,7 +182,7 @@ def _add_solar_marks(figure: go.Figure, solar: Sequence[SolarMark]) -> None:
             go.Scatter(
                 x=[mark.time for mark in marks], y=[mark.height for mark in marks], mode="markers", name=kind,
                 marker={"symbol": symbol, "size": sizes, "line": {"width": 1.5}},
-                text=[mark.text for mark in marks], hovertemplate="%{text}<extra></extra>",
+                text=[mark.text for mark in marks], hovertemplate="%{text}<extra></extra>", showlegend=False,
             ),
             row=1, col=1,
         )  # fmt: skip
@@ -158,10 +207,10 @@ def quiet_sun_levels(times: Sequence[datetime], levels: Sequence[float], *, unit
             hovertemplate=f"%{{x}}: %{{y:{digits}}} {unit}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_xaxes(type="date", title_text="T_REC [TAI]")
+    figure.update_xaxes(type="date", title_text="T_REC [TAI]", **_range_of(times))
     figure.update_yaxes(title_text=f"quiet Sun [{unit}]" if unit else "quiet Sun")
     figure.update_layout(
-        template="none", height=220, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False,
+        template="none", height=220, margin={"l": 70, "r": 18, "t": 8, "b": 44}, showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
@@ -199,7 +248,7 @@ def limb_darkening_figure(fit: LimbDarkeningFit) -> go.Figure:
     figure.update_yaxes(title_text="from the law [%]", row=2, col=1)
     figure.update_xaxes(title_text="mu", row=2, col=1)
     figure.update_layout(
-        template="none", height=420, margin={"l": 70, "r": 12, "t": 8, "b": 44}, hovermode="closest",
+        template="none", height=420, margin={"l": 70, "r": 18, "t": 8, "b": 44}, hovermode="closest",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
@@ -209,17 +258,25 @@ def limb_darkening_figure(fit: LimbDarkeningFit) -> go.Figure:
 def mu_over_time(
     times: Sequence[datetime], middle: Sequence[float], lowest: Sequence[float], highest: Sequence[float]
 ) -> go.Figure:
-    """Mu at the middle of a patch over T_REC (TAI), within the range that the patch has."""
+    """Mu at the middle of a patch over T_REC (TAI), and the least and the greatest that the patch has."""
     figure = go.Figure()
-    quiet = {"width": 1, "dash": "dot"}
-    for name, values, line in (
-        ("lowest", lowest, quiet), ("highest", highest, quiet), ("middle", middle, {"width": 1.8}),
-    ):  # fmt: skip
-        figure.add_trace(go.Scatter(x=list(times), y=list(values), mode="lines", name=name, line=line))
-    figure.update_xaxes(type="date", title_text="T_REC [TAI]")
+    mode = "lines" if len(times) > 1 else "markers"
+    for name, values, symbol, line in (
+        ("greatest", highest, "triangle-up-open", {"width": 1.2, "dash": "dash"}),
+        ("middle", middle, "circle", {"width": 1.8}),
+        ("least", lowest, "triangle-down-open", {"width": 1.2, "dash": "dot"}),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=list(times), y=list(values), mode=mode, name=name, line=line, marker={"symbol": symbol, "size": 8},
+                hovertemplate="%{y:.3f}<extra>%{fullData.name}</extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(type="date", title_text="T_REC [TAI]", **_range_of(times))
     figure.update_yaxes(title_text="mu", range=[0, 1.02])
     figure.update_layout(
-        template="none", height=220, margin={"l": 56, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        template="none", height=250, margin={"l": 56, "r": 18, "t": 8, "b": 44}, hovermode="x unified",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
@@ -227,7 +284,7 @@ def mu_over_time(
 
 def keyword_chart(times: Sequence[datetime], curve: KeywordCurve, *, cadence_s: int) -> go.Figure:
     """
-    One SHARP keyword over time (TAI), with its error as a band.
+    One SHARP keyword over time (TAI), with its error as a band, and as a bar at a frame that stands alone.
 
     ``times`` are those of the curve's values. The line breaks where more than the cadence
     lies between two frames, or where a header gives no value.
@@ -243,13 +300,10 @@ def keyword_chart(times: Sequence[datetime], curve: KeywordCurve, *, cadence_s: 
         else:
             pieces.append([index])
     figure = go.Figure()
-    band = _band(times, curve, pieces, step)
-    if band[0]:
-        figure.add_trace(
-            go.Scatter(
-                x=band[0], y=band[1], name="error", mode="lines", fill="toself", line={"width": 0}, hoverinfo="skip"
-            )
-        )
+    for trace in (_band(times, curve, pieces), _bars(times, curve, pieces)):
+        if trace.x:
+            figure.add_trace(trace)
+    has_errors = bool(figure.data)
     line = [index for piece in pieces for index in (*piece, None)]
     figure.add_trace(
         go.Scatter(
@@ -257,34 +311,44 @@ def keyword_chart(times: Sequence[datetime], curve: KeywordCurve, *, cadence_s: 
             y=[None if index is None else curve.values[index] for index in line],
             customdata=[None if index is None else curve.errors[index] for index in line],
             name="keyword", mode="lines+markers", connectgaps=False, line={"width": 1.5}, marker={"size": 4},
-            hovertemplate=f"%{{y:.5~g}}{' ± %{customdata:.2~g}' if band[0] else ''} {curve.unit}<extra></extra>",
+            hovertemplate=f"%{{y:.5~g}}{' ± %{customdata:.2~g}' if has_errors else ''} {curve.unit}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_xaxes(type="date", title_text="T_REC [TAI]")
+    figure.update_xaxes(type="date", title_text="T_REC [TAI]", **_range_of(times))
     figure.update_yaxes(title_text=f"{curve.keyword.name} [{curve.unit}]")
     figure.update_layout(
-        template="none", height=300, margin={"l": 70, "r": 12, "t": 8, "b": 44}, showlegend=False, hovermode="x",
+        template="none", height=300, margin={"l": 70, "r": 18, "t": 8, "b": 44}, showlegend=False, hovermode="x",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
     )  # fmt: skip
     return figure
 
 
-def _band(
-    times: Sequence[datetime], curve: KeywordCurve, pieces: Sequence[Sequence[int]], step: timedelta
-) -> tuple[list[datetime | None], list[float | None]]:
-    """Closed areas from value - error to value + error, one for each piece; that of a single frame is a step wide."""
+def _band(times: Sequence[datetime], curve: KeywordCurve, pieces: Sequence[Sequence[int]]) -> go.Scatter:
+    """Closed areas from value - error to value + error, one for each piece of more than a frame."""
     x: list[datetime | None] = []
     y: list[float | None] = []
-    for piece in pieces:
-        known = [index for index in piece if curve.errors[index] is not None]
-        if not known:
+    for known in _with_error(curve, pieces):
+        if len(known) == 1:
             continue
         at = [times[index] for index in known]
         middle = np.array([curve.values[index] for index in known], dtype=float)
         error = np.array([curve.errors[index] for index in known], dtype=float)
-        if len(known) == 1:
-            at = [at[0] - step / 2, at[0] + step / 2]
-            middle, error = np.repeat(middle, 2), np.repeat(error, 2)
         x += [*at, *at[::-1], None]
         y += [*(middle + error).tolist(), *(middle - error)[::-1].tolist(), None]
-    return x, y
+    return go.Scatter(x=x, y=y, name=ERROR_BAND, mode="lines", fill="toself", line={"width": 0}, hoverinfo="skip")
+
+
+def _bars(times: Sequence[datetime], curve: KeywordCurve, pieces: Sequence[Sequence[int]]) -> go.Scatter:
+    """The errors of frames that stand alone, where a band would have no width."""
+    alone = [known[0] for known in _with_error(curve, pieces) if len(known) == 1]
+    return go.Scatter(
+        x=[times[index] for index in alone], y=[curve.values[index] for index in alone], name=ERROR_BARS,
+        mode="markers", marker={"size": 4}, hoverinfo="skip",
+        error_y={"type": "data", "array": [curve.errors[index] for index in alone], "thickness": 1.5, "width": 5},
+    )  # fmt: skip
+
+
+def _with_error(curve: KeywordCurve, pieces: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Those frames of each piece whose error is known; pieces without any are left out."""
+    known = ([index for index in piece if curve.errors[index] is not None] for piece in pieces)
+    return [piece for piece in known if piece]

@@ -96,8 +96,7 @@ def note_trouble(search: EventSearch, why: str) -> float:
 
 def _row(patch: Patch, event: solar_events.SolarEvent) -> SolarEvent:
     values = asdict(event)
-    values["hek_key"] = values.pop("key")[:300]
-    values["finder"] = event.finder[:200]
+    values["hek_key"] = values.pop("key")
     values["others"] = list(event.others)
     for name in ("start", "peak", "end"):
         moment: datetime | None = values[name]

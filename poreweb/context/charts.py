@@ -9,13 +9,19 @@ from poreweb.context import queries
 from poreweb.context.models import SolarEvent
 from poreweb.observations.models import Patch
 from processing import locator
-from processing.figures import SolarMark, keyword_chart
+from processing.figures import ERROR_BAND, ERROR_BARS, SolarMark, keyword_chart
 from processing.sharp_keywords import SHARP_KEYWORDS, SharpKeyword, held_keywords, keyword_curve
 from processing.timekeys import format_t_rec, tai_of, utcs_of
 
 RADIUS = 100  # of the disk in the drawing, in pixels of the page
 TRAIL_POINTS = 24
 MOST_NUMBERS = 2  # of NOAA regions beside the outline; all are in the heading of the page
+ERRORS_AS = {
+    (): "",
+    (ERROR_BAND,): "the band is",
+    (ERROR_BARS,): "the bars are",
+    (ERROR_BAND, ERROR_BARS): "the band and, at single frames, the bars are",
+}
 NOT_KNOWN = {"outline": "", "label": None, "grid": None}
 
 
@@ -62,7 +68,11 @@ class KeywordRow:
 
 @dataclass(frozen=True)
 class KeywordSection:
-    """What a page shows of one keyword; ``held`` are those to choose from."""
+    """
+    What a page shows of one keyword; ``held`` are those to choose from.
+
+    ``errors_as`` is what the figure draws its errors as, in words; empty where no frame has one.
+    """
 
     held: list[SharpKeyword]
     keyword: SharpKeyword
@@ -70,6 +80,7 @@ class KeywordSection:
     figure: dict[str, Any]
     rows: list[KeywordRow]
     n_missing: int
+    errors_as: str
 
 
 def keyword_section(patch: Patch, name: str) -> KeywordSection | None:
@@ -87,7 +98,8 @@ def keyword_section(patch: Patch, name: str) -> KeywordSection | None:
     figure: dict[str, Any] = json.loads(chart.to_json())
     columns = zip(seconds, utcs_of(seconds), curve.values, curve.errors, strict=True)
     rows = [KeywordRow(format_t_rec(t_rec_s), utc, value, error) for t_rec_s, utc, value, error in columns]
-    return KeywordSection(held, keyword, curve.unit, figure, rows, curve.values.count(None))
+    errors_as = ERRORS_AS[tuple(trace.name for trace in chart.data[:-1])]  # all but the curve
+    return KeywordSection(held, keyword, curve.unit, figure, rows, curve.values.count(None), errors_as)
 
 
 # -- The locator -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from django.db import models
 from poreweb.observations.models import Patch
 from poreweb.work.models import Task
 from processing.locator import where_words
-from processing.solar_events import KINDS
+from processing.solar_events import KINDS, LENGTH_OF_CLASS, LENGTH_OF_FINDER, LENGTH_OF_KEY
 
 
 class EventSearch(Task):
@@ -41,19 +41,19 @@ class SolarEvent(models.Model):
     """One event of HEK's in a patch's time and place. Times are UTC."""
 
     patch = models.ForeignKey(Patch, on_delete=models.CASCADE, related_name="solar_events")
-    hek_key = models.CharField("HEK's name for it (kb_archivid)", max_length=300)
+    hek_key = models.CharField("HEK's name for it (kb_archivid)", max_length=LENGTH_OF_KEY)
     kind = models.CharField(max_length=2, choices=[*KINDS.items()])
     start = models.DateTimeField()
     peak = models.DateTimeField(null=True)
     end = models.DateTimeField()
-    goes_class = models.CharField("GOES class", max_length=10, blank=True)
+    goes_class = models.CharField("GOES class", max_length=LENGTH_OF_CLASS, blank=True)
     lon_deg = models.FloatField("Stonyhurst longitude", null=True)
     lat_deg = models.FloatField("latitude", null=True)
     tx = models.FloatField("helioprojective, arcsec towards west", null=True)
     ty = models.FloatField("helioprojective, arcsec towards north", null=True)
     noaa_ar = models.PositiveIntegerField("NOAA active region", null=True)
     area_msh = models.FloatField("area of a sunspot, millionths of the hemisphere", null=True)
-    finder = models.CharField("method that found it", max_length=200)
+    finder = models.CharField("method that found it", max_length=LENGTH_OF_FINDER)
     others = models.JSONField("methods of the other detections of the same flare", default=list)
 
     class Meta:

@@ -1,5 +1,7 @@
 """Questions about what else is known of a patch."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC
 
 from django.db.models import Max, Min
@@ -50,6 +52,21 @@ def noaa_of(patch: Patch) -> list[int]:
     if patch.harpnum is not None and not patch.is_provisional:  # the list numbers the definitive HARPs
         named |= set(HarpNoaa.objects.filter(harpnum=patch.harpnum).values_list("noaa_ar", flat=True))
     return sorted(named - {0})
+
+
+def noaa_words(patches: Iterable[Patch]) -> dict[int, str]:
+    """Key of each patch -> its NOAA regions as a page shows them: as its headers have them, then those of the list."""
+    patches = list(patches)
+    numbers = {patch.harpnum for patch in patches if patch.harpnum is not None and not patch.is_provisional}
+    listed: dict[int, list[int]] = defaultdict(list)
+    for harpnum, noaa_ar in HarpNoaa.objects.filter(harpnum__in=numbers).values_list("harpnum", "noaa_ar"):
+        listed[harpnum].append(noaa_ar)
+    found = {}
+    for patch in patches:
+        more = [] if patch.harpnum is None or patch.is_provisional else sorted(listed[patch.harpnum])
+        words = [*patch.noaa_ars.replace(",", " ").split(), *map(str, more)]
+        found[patch.pk] = ", ".join(dict.fromkeys(words))
+    return found
 
 
 def events_between(patch: Patch, first_s: int, last_s: int) -> list[SolarEvent]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db.models import Count, Max, Min, OuterRef, Prefetch, Subquery
 
+from poreweb.context.queries import noaa_words
 from poreweb.observations.models import Frame, Patch
 from poreweb.review.queries import asked_about, waits_for
 from poreweb.tracks.models import Event, Run
@@ -26,6 +27,7 @@ class PatchRow:
     done: Run | None
     progress: Progress | None
     n_to_judge: int
+    noaa_ars: str
 
 
 def patch_rows(user: User) -> list[PatchRow]:
@@ -41,6 +43,7 @@ def patch_rows(user: User) -> list[PatchRow]:
     runs = {patch.pk: list(patch.runs.all()) for patch in patches}
     done = {pk: next((run for run in of_patch if run.state == Run.State.DONE), None) for pk, of_patch in runs.items()}
     waiting = _to_judge([run for run in done.values() if run], user)
+    noaa_ars = noaa_words(patches)
     rows = []
     for patch in patches:
         run, finished = next(iter(runs[patch.pk]), None), done[patch.pk]
@@ -58,6 +61,7 @@ def patch_rows(user: User) -> list[PatchRow]:
                 # few runs go on at one time, and only those are worth their queries
                 progress=progress_of(run) if run and run.state == Run.State.RUNNING else None,
                 n_to_judge=waiting.get(finished.pk, 0) if finished else 0,
+                noaa_ars=noaa_ars[patch.pk],
             )
         )
     return rows

@@ -1,16 +1,18 @@
 // Draws each [data-figure] from the JSON of that id, in the colours of the page.
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", fit: "accent", "fit from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative", flare: "accent", keyword: "accent" };
+const TRACES = { area: "accent", level: "accent", measured: "accent", "measured from the law": "accent", fit: "accent", "fit from the law": "accent", pores: "text", "positive flux": "positive", "negative flux": "negative", flare: "accent", keyword: "accent", "error of single frames": "accent", middle: "accent" };
 const EVENTS = { merge: true, split: true, gap: true };
 const STATES = { accepted: "accept", rejected: "reject", corrected: "correct", unsure: "unsure", disputed: "disputed" };
 
 function themed(figure) {
   const axis = { gridcolor: role("line"), zerolinecolor: role("text-quiet"), linecolor: role("text-quiet") };
   const layout = { ...figure.layout, font: { ...figure.layout.font, color: role("text"), size: 12 }, autosize: true };
-  // 57,920 DN/s in full, with room for it
-  const upright = { ...axis, exponentformat: "none", separatethousands: true, automargin: true };
+  const upright = { ...axis, exponentformat: "none", separatethousands: true }; // 57,920 DN/s in full
   for (const key of Object.keys(layout)) {
-    if (/^[xy]axis\d*$/.test(key)) layout[key] = { ...layout[key], ...(key.startsWith("y") ? upright : axis) };
+    if (!/^[xy]axis\d*$/.test(key)) continue;
+    // the title stands beyond the labels, and the margin grows with both
+    const title = { standoff: 6, ...layout[key].title };
+    layout[key] = { ...layout[key], ...(key.startsWith("y") ? upright : axis), title, automargin: true };
   }
   layout.hoverlabel = { bgcolor: role("surface-raised"), font: { color: role("text") }, bordercolor: role("line") };
   const data = figure.data.map((trace) => {
@@ -20,17 +22,24 @@ function themed(figure) {
     }
     if (trace.fill) return { ...trace, fillcolor: role("line") }; // a band of errors, behind its curve
     const color = role(TRACES[trace.name] ?? "text");
-    return { ...trace, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
+    const errors = trace.error_y ? { error_y: { ...trace.error_y, color: role("text-quiet") } } : {};
+    return { ...trace, ...errors, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
   });
   return { data, layout };
 }
+
+// Nothing leads out of the site: no upload to Plotly's cloud, no link behind a logo.
+const CONFIG = {
+  responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "sendChartToCloud"],
+};
 
 const figures = (part = document) => [...part.querySelectorAll("[data-figure]")];
 
 function draw(boxes = figures()) {
   for (const box of boxes) {
     const { data, layout } = themed(JSON.parse(document.getElementById(box.dataset.figure).textContent));
-    Plotly.react(box, data, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+    Plotly.react(box, data, layout, CONFIG);
   }
 }
 

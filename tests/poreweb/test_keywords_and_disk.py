@@ -57,6 +57,34 @@ def test_the_page_shows_the_first_keyword(keywords, as_alice):
     assert "Bobra et al. 2014" in section
 
 
+@pytest.mark.parametrize(
+    ("with_value", "with_error", "words"),
+    [
+        (range(11), range(11), "; the band is its error, ERRVF."),
+        ([0, 5, 10], range(11), "; the bars are its error, ERRVF."),
+        ([0, 5, 6], range(11), "; the band and, at single frames, the bars are its error, ERRVF."),
+        (range(11), [], "; no header held here gives its error, ERRVF."),
+    ],
+    ids=["band", "bars", "both", "neither"],
+)
+def test_the_errors_are_called_what_they_are_drawn_as(keywords, as_alice, with_value, with_error, words):
+    for index, frame in enumerate(keywords.frames.all()):
+        given = {"USFLUX": 1e21} if index in with_value else {}
+        given |= {"ERRVF": 1e20} if index in with_error else {}
+        frame.cards = {name: value for name, value in frame.cards.items() if name not in ("USFLUX", "ERRVF")} | given
+        frame.save()
+    page = as_alice.get(f"{keywords.get_absolute_url()}?keyword=USFLUX").text
+    assert f"as JSOC gives it in the headers{words} " in page
+
+
+def test_a_keyword_without_an_error_says_nothing_of_one(keywords, as_alice):
+    frame = keywords.frames.first()
+    frame.cards |= {"NPIX": 100}
+    frame.save()
+    page = as_alice.get(f"{keywords.get_absolute_url()}?keyword=NPIX").text
+    assert "as JSOC gives it in the headers. 10 of 11 frames" in page
+
+
 @pytest.mark.parametrize("name", ["MEANGAM", "R_VALUE", "NONSENSE", ""])
 def test_the_address_names_a_keyword(keywords, as_alice, name):
     figure = figure_of(as_alice.get(f"{keywords.get_absolute_url()}?keyword={name}").text)

@@ -231,6 +231,8 @@ def test_the_patch_page_says_what_is_not_known(sequence_run, as_alice):
     assert f"<h1>{NAME}" in page
     assert "not known: the frames do not tell where they lie" in page
     assert "Missing segments" not in page
+    assert 'class="chart chart-middle"' in page
+    assert 'aria-label="Total pore area and number of pores over T_REC;' in page  # it has no field
     assert "10 / 11" in page
     assert "10 of 11" in as_alice.get("/").text
     events = as_alice.get(reverse("review:events", args=[sequence_run.pk])).text

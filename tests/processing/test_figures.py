@@ -1,12 +1,23 @@
 """A figure is tested by its traces, shapes and axis titles, not by its pixels."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import plotly.graph_objects as go
 import pytest
 
-from processing.figures import EVENT_SYMBOLS, EventMark, LightCurve, light_curves, limb_darkening_figure
+from processing.figures import (
+    EVENT_SYMBOLS,
+    EventMark,
+    LightCurve,
+    SolarMark,
+    keyword_chart,
+    light_curves,
+    limb_darkening_figure,
+    mu_over_time,
+)
 from processing.limb_darkening import LIMB_DARKENING, LimbDarkeningFit, QuietCurve, fit_limb_darkening
+from processing.sharp_keywords import SHARP_KEYWORDS, KeywordCurve
 
 TIMES = [datetime(2013, 6, 20, 10, 36) + timedelta(minutes=12 * index) for index in range(5)]
 CURVE = LightCurve(
@@ -62,6 +73,80 @@ def test_all_panels_share_one_time_axis(figure):
 
 def test_polarities_differ_without_colour(figure):
     assert trace(figure, "positive flux").line.dash != trace(figure, "negative flux").line.dash
+
+
+def test_the_legend_names_the_polarities_alone_and_stands_on_their_panel(figure):
+    assert [curve.name for curve in figure.data if curve.showlegend is not False] == ["positive flux", "negative flux"]
+    assert figure.layout.showlegend is True
+    (axis,) = figure.select_yaxes({"title.text": "flux [10²⁰ Mx]"})
+    assert (figure.layout.legend.y, figure.layout.legend.yanchor) == (axis.domain[1], "bottom")
+
+
+@pytest.mark.parametrize("solar", [[], [SolarMark(TIMES[0], "flare", "M1.0", "")]], ids=["run alone", "with the Sun"])
+def test_a_flux_that_is_never_known_has_no_panel(solar):
+    # the third slot is missing, and the last has no pore, whose flux of 0 says nothing
+    unknown = [None, None, None, None, 0.0]
+    without = light_curves(replace(CURVE, flux_positive_mx=unknown, flux_negative_mx=unknown), solar=solar)
+    whole = light_curves(CURVE, solar=solar)
+    titles = [axis.title.text for axis in whole.select_yaxes()]
+    assert [axis.title.text for axis in without.select_yaxes()] == titles[:-1]
+    assert {curve.name for curve in whole.data} - {curve.name for curve in without.data} == {
+        "positive flux", "negative flux",
+    }  # fmt: skip
+    assert [axis.title.text for axis in without.select_xaxes()][-1] == "T_REC [TAI]"
+    assert without.layout.height == whole.layout.height - 140
+    assert without.layout.showlegend is False
+
+
+def test_a_flux_that_is_known_once_has_its_panel():
+    curve = replace(CURVE, flux_positive_mx=[None, 1e20, None, None, 0.0], flux_negative_mx=[None] * 5)
+    assert trace(light_curves(curve), "positive flux").y[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("most", "step"), [(0, 1), (1, 1), (6, 1), (7, 2), (12, 2), (13, 5), (37, 10), (250, 50), (9000, 2000)]
+)
+def test_pores_are_counted_in_whole_numbers(most, step):
+    figure = light_curves(replace(CURVE, n_pores=[0, most, None, 0, 0]))
+    (axis,) = figure.select_yaxes({"title.text": "pores"})
+    assert axis.dtick == step
+    assert isinstance(axis.dtick, int)
+
+
+def figures_of(times: list[datetime]) -> list[go.Figure]:
+    n = len(times)
+    keyword = KeywordCurve(SHARP_KEYWORDS["USFLUX"], [1.0] * n, [0.1] * n, 0)
+    return [
+        light_curves(LightCurve(times, [1.0] * n, [1] * n, [1e20] * n, [-1e20] * n)),
+        mu_over_time(times, [0.9] * n, [0.8] * n, [1.0] * n),
+        keyword_chart(times, keyword, cadence_s=720),
+    ]
+
+
+def test_one_moment_has_hours_around_it_and_more_have_what_they_span():
+    for alone, more in zip(figures_of(TIMES[:1]), figures_of(TIMES), strict=True):
+        ranges = {axis.range for axis in alone.select_xaxes()}
+        assert ranges == {(TIMES[0] - timedelta(hours=1.5), TIMES[0] + timedelta(hours=1.5))}
+        assert {axis.range for axis in more.select_xaxes()} == {None}
+
+
+def test_a_solar_event_is_in_sight_of_a_single_frame():
+    curve = LightCurve(TIMES[:1], [1.0], [1], [1e20], [-1e20])
+    figure = light_curves(curve, solar=[SolarMark(TIMES[0] + timedelta(hours=3), "flare", "M1.0", "")])
+    assert {axis.range for axis in figure.select_xaxes()} == {None}
+
+
+def test_mu_says_which_line_is_which_without_colour():
+    figure = mu_over_time(TIMES, [0.9] * 5, [0.8] * 5, [1.0] * 5)
+    assert figure.layout.showlegend is not False
+    assert [set(trace(figure, name).y) for name in ("greatest", "middle", "least")] == [{1.0}, {0.9}, {0.8}]
+    assert len({(line.line.dash, line.line.width) for line in figure.data}) == 3
+
+
+def test_mu_of_one_record_is_seen():
+    figure = mu_over_time(TIMES[:1], [0.9], [0.8], [1.0])
+    assert {line.mode for line in figure.data} == {"markers"}
+    assert len({line.marker.symbol for line in figure.data}) == 3
 
 
 def test_gaps_are_shaded_in_every_panel(figure):

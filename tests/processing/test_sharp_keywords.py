@@ -77,7 +77,7 @@ def test_only_those_that_a_header_gives_are_offered():
     ("values", "exponent", "unit"),
     [
         ([2.7e22, None, 9e21], 22, "10²² Mx"), ([1200.0], 0, "Mx"), ([-3e5], 5, "10⁵ Mx"), ([4e-4], -4, "10⁻⁴ Mx"),
-        ([0.0], 0, "Mx"), ([None], 0, "Mx"),
+        ([4e-3], -3, "10⁻³ Mx"), ([4e-2], 0, "Mx"), ([0.0], 0, "Mx"), ([None], 0, "Mx"),
     ],
 )  # fmt: skip
 def test_long_numbers_are_scaled_and_the_unit_says_so(values, exponent, unit):
@@ -120,14 +120,29 @@ def test_gaps_are_not_bridged(values, times, pieces):
     traces, _ = chart_of(values, errors, times)
     line = [index for piece in pieces for index in (*piece, None)]
     assert list(traces["keyword"].x) == [None if index is None else times[index] for index in line]
-    assert list(traces["error"].x).count(None) == len(pieces)
+    (whole,) = (piece for piece in pieces if len(piece) > 1)
+    assert traces["error"].x == (*(times[i] for i in whole), *(times[i] for i in whole[::-1]), None)
     assert traces["keyword"].connectgaps is False
 
 
-def test_the_band_of_a_single_frame_can_be_seen():
-    traces, _ = chart_of([1.0], [0.25])
-    first, second, *_ = traces["error"].x
-    assert second - first == timedelta(minutes=12)
+@pytest.mark.parametrize(
+    ("values", "errors", "alone"),
+    [
+        ([1.0], [0.25], [0]),
+        ([1.0, None, 3.0], [0.1, None, 0.3], [0, 2]),
+        ([1.0, 2.0, None, 4.0], [0.1, 0.2, None, 0.4], [3]),
+        ([1.0, None, 3.0], [0.1, None, None], [0]),
+        ([1.0, 2.0, 3.0], [None, 0.2, None], [1]),
+    ],
+    ids=["one frame", "all alone", "beside a band", "one without", "one with"],
+)
+def test_a_frame_that_stands_alone_has_a_bar(values, errors, alone):
+    traces, _ = chart_of(values, errors)
+    bars = traces["error of single frames"]
+    assert (list(bars.x), list(bars.y)) == ([TIMES[i] for i in alone], [values[i] for i in alone])
+    assert list(bars.error_y.array) == [errors[i] for i in alone]
+    assert ("error" in traces) == (values[1:2] == [2.0] and errors[0] is not None)
+    assert "±" in traces["keyword"].hovertemplate
 
 
 @pytest.mark.parametrize(("values", "errors"), [([1.0, 2.0], [None, None]), ([None], [None])])

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from poreweb.context import charts, parts
+from poreweb.context import charts, parts, queries
 from poreweb.observations.models import Patch
 
 register = template.Library()
@@ -35,6 +35,12 @@ def sharp_keywords(context: Context, patch: Patch) -> dict[str, Any]:
     if "keyword" not in asked:
         return {"patch": patch, "run": run, "is_later": True}
     return parts.keywords_part(patch, asked["keyword"], run=run)
+
+
+@register.filter
+def noaa_words(patch: Patch) -> str:
+    """Its NOAA regions, of its headers and of JSOC's list; empty where there are none."""
+    return queries.noaa_words([patch])[patch.pk]
 
 
 @register.filter

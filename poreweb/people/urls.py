@@ -2,13 +2,18 @@
 
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
 from django.urls import include, path
 
 from poreweb.people import account_views, views
 from poreweb.people.forms import SignInForm
 
 app_name = "people"
-sign_in = auth.LoginView.as_view(authentication_form=SignInForm, template_name="people/login.html")
+sign_in = auth.LoginView.as_view(
+    authentication_form=SignInForm,
+    template_name="people/login.html",
+    extra_context={"has_users": User.objects.exists},  # asked when the page is drawn
+)
 accounts = [
     path("login/", login_not_required(sign_in), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

@@ -12,6 +12,7 @@ from poreweb.review.models import Act, Choice, Reason
 from poreweb.review.queries import judged_by, waits_for
 from poreweb.review.queue import Queue
 from poreweb.tracks.models import Event, Feature, Run, Track
+from poreweb.tracks.progress import counted
 from processing.edits import MAX_ITEMS, Correction
 from processing.errors import ParameterError
 
@@ -50,9 +51,10 @@ def judge_listed(run: Run, queue: Queue, user: User, choice: str, *, note: str =
         raise ParameterError(f"at most {MOST_AT_ONCE} events can be judged at once, not {len(waiting)}")
     if expected != len(waiting):
         told = "an unknown number" if expected is None else expected
-        raise ParameterError(f"{len(waiting)} events wait here now, not {told}")
+        wait = "waits" if len(waiting) == 1 else "wait"
+        raise ParameterError(f"{counted(len(waiting), 'event')} {wait} here now, not {told}")
     asked = [f"{name.replace('_', ' ')} {value}" for name, value in queue.asked().items() if name != "order"]
-    words = f"{Choice(choice).label} {len(waiting)} events" + (f" ({', '.join(asked)})" if asked else "")
+    words = f"{Choice(choice).label} {counted(len(waiting), 'event')}" + (f" ({', '.join(asked)})" if asked else "")
     return _give(waiting, user, Judgement(choice, note=note), Act.Kind.BULK, words, "no event waits here")
 
 
@@ -71,7 +73,7 @@ def judge_track(track: Track, user: User, choice: str, *, note: str = "") -> Act
     if choice == SPURIOUS:
         return _say_spurious(track, user, note)
     waiting = list(unjudged(events_of(track), user))
-    words = f"{Choice(choice).label} {len(waiting)} events of track {track.number}"
+    words = f"{Choice(choice).label} {counted(len(waiting), 'event')} of track {track.number}"
     without = f"no event of track {track.number} waits for your verdict"
     return _give(waiting, user, Judgement(choice, note=note), Act.Kind.TRACK, words, without)
 

@@ -197,7 +197,7 @@ class FilesForm(forms.Form):
             mends = "first" if is_untold and first is None else "cadence_s" if cadence_s is None else "images"
             self._say(mends, sentence(problem))
             if mends == "first" and cadence_s is None:
-                self._say("cadence_s", "Give this too.")
+                self._say("cadence_s", "Give the seconds between two frames too.")
 
 
 def _must_be_read_quickly(source: SequenceFile) -> None:

@@ -24,7 +24,14 @@ LONGEST_CADENCE_S = 7 * 86_400
 EARLIEST = datetime(1972, 1, 1)
 LEAST_DEGREES = 0.1
 LIMB_ARCSEC = 1000  # the solar radius is at most 976 arcsec
+MOST_ROTATION_DEG = 360
 _LIKE_A_HARP = re.compile(r"\s*(hmi|s?harp)\b", re.IGNORECASE)
+
+
+def _within(what: str, least: float, most: float, unit: str) -> dict[str, Any]:
+    """Limits of a field, and what is said when a number is beyond them."""
+    words = f"{what} must be from {least:,g} to {most:,g} {unit}.".replace("-", "−")
+    return {"min_value": least, "max_value": most, "error_messages": {"min_value": words, "max_value": words}}
 
 
 class SequenceForm(FilesForm):
@@ -50,21 +57,30 @@ class SequenceForm(FilesForm):
             (Sequence.Coordinates.HEADERS, "The headers tell it: a helioprojective map"),
         ),
     )  # fmt: skip
-    pixel_scale = forms.FloatField(label="Side of a pixel", required=False, min_value=0)
+    pixel_scale = forms.FloatField(
+        label="Side of a pixel", required=False, min_value=0,
+        error_messages={"min_value": "The side of a pixel cannot be negative: pores are found on pixels of"
+                        f" {1000 * SIDE_MM[0]:g} to {1000 * SIDE_MM[1]:g} km."},
+    )  # fmt: skip
     scale_unit = forms.ChoiceField(label="Unit", choices=Sequence.Unit.choices)
     tx_arcsec = forms.FloatField(label="Tx of its middle, arcsec", required=False, help_text="West is positive.")
     ty_arcsec = forms.FloatField(label="Ty of its middle, arcsec", required=False, help_text="North is positive.")
     rotation_deg = forms.FloatField(
-        label="Rotation, degrees", required=False, min_value=-360, max_value=360,
+        label="Rotation, degrees", required=False,
+        **_within("The rotation", -MOST_ROTATION_DEG, MOST_ROTATION_DEG, "degrees"),
         help_text="Position angle of the image’s upward direction, from solar north towards east; empty: 0.",
     )  # fmt: skip
     part_tx = forms.FloatField(label="Tx of the patch’s middle, arcsec", required=False)
     part_ty = forms.FloatField(label="Ty of the patch’s middle, arcsec", required=False)
     width_deg = forms.FloatField(
-        label="Its width on the Sun, degrees", required=False, min_value=LEAST_DEGREES, max_value=MOST_DEGREES
+        label="Its width on the Sun, degrees",
+        required=False,
+        **_within("The patch’s width on the Sun", LEAST_DEGREES, MOST_DEGREES, "degrees"),
     )
     height_deg = forms.FloatField(
-        label="Its height on the Sun, degrees", required=False, min_value=LEAST_DEGREES, max_value=MOST_DEGREES
+        label="Its height on the Sun, degrees",
+        required=False,
+        **_within("The patch’s height on the Sun", LEAST_DEGREES, MOST_DEGREES, "degrees"),
     )
     first = forms.DateTimeField(
         label="Time of the first frame", required=False,
@@ -73,6 +89,8 @@ class SequenceForm(FilesForm):
     time_scale = forms.ChoiceField(label="Time scale", choices=Sequence.TimeScale.choices)
     cadence_s = forms.FloatField(
         label="Seconds between two frames", required=False, max_value=LONGEST_CADENCE_S,
+        error_messages={"max_value": f"Two frames may be at most {LONGEST_CADENCE_S:,} s ("
+                        f"{LONGEST_CADENCE_S // 86_400} days) apart."},
     )  # fmt: skip
     coalign = forms.BooleanField(
         label="Shift the frames onto each other", required=False,

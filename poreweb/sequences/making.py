@@ -91,6 +91,8 @@ def _first_good(timed: list[TimedFrame], develop: Develop) -> tuple[TimedFrame, 
             return frame, develop(frame)
         except OF_IMAGES as problem:
             wrong = wrong or problem
+    if len(timed) == 1:
+        raise FrameError(f"its only frame cannot be used: {wrong}")
     raise FrameError(f"none of the {len(timed)} frames can be used; the first one: {wrong}")
 
 
@@ -126,7 +128,8 @@ def _write_frames(work: Work) -> None:
             raise PutOffError(0)  # after a frame that was kept, so that each turn brings it on
     if not held:
         raise FrameError(f"no frame could be made. {left_out[0]['text'].rstrip('.')}")
-    said = f"{len(held)} frames are in, {len(left_out)} left out." if left_out else f"{len(held)} frames are in."
+    said = "1 frame is in" if len(held) == 1 else f"{len(held)} frames are in"
+    said += f", {len(left_out)} left out." if left_out else "."
     save(sequence, n_done=len(timed), report=left_out[:MAX_REPORT_LINES], doing=said)
 
 

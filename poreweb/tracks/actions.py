@@ -20,6 +20,7 @@ from poreweb.tracks import rows
 from poreweb.tracks.changes import change_lineage
 from poreweb.tracks.extension import TakenOver, arrival, highest_track
 from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
+from poreweb.tracks.progress import counted
 from poreweb.tracks.signals import run_done, run_stopped
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
@@ -94,7 +95,7 @@ def start_run(
     run.input_hash = input_hash(run)
     run.save(update_fields=["input_hash"])
     _dispatch_frames(run, 0, len(frames))
-    write_log(run, f"Run {run.number} started on {len(frames)} frames with code {run.code_version}.")
+    write_log(run, f"Run {run.number} started on {counted(len(frames), 'frame')} with code {run.code_version}.")
     return run
 
 
@@ -228,7 +229,8 @@ def store_lineage(
             write_log(batch.run, f"{what} is not found any more; it stays, since people have worked on it.")
     else:
         rows.save_lineage(*found)
-    write_log(batch.run, f"{len(lineage.tracks)} tracks, {len(linked.links)} links and {len(lineage.events)} events.")
+    n_tracks, n_links = counted(len(lineage.tracks), "track"), counted(len(linked.links), "link")
+    write_log(batch.run, f"{n_tracks}, {n_links} and {counted(len(lineage.events), 'event')}.")
 
 
 def advance(run: Run) -> None:
@@ -245,9 +247,9 @@ def advance(run: Run) -> None:
         _end(run, Run.State.FAILED, f"{first.get_kind_display()} failed: {first.error}")
     elif n_failed > MAX_FAILED_SHARE * n_all:
         reason = run.segmentations.filter(state=Segmentation.State.FAILED).values_list("reason", flat=True)[0]
-        _end(run, Run.State.FAILED, f"{n_failed} of {n_all} frames failed; the first one because {reason}.")
+        _end(run, Run.State.FAILED, f"{n_failed} of {counted(n_all, 'frame')} failed; the first one because {reason}.")
     elif n_tracked < n_all:
-        write_log(run, f"{n_all - n_failed} of {n_all} frames measured; tracking.")
+        write_log(run, f"{n_all - n_failed} of {counted(n_all, 'frame')} measured; tracking.")
         dispatch(Batch.objects.create(run=run, kind=Batch.Kind.TRACK, first=n_tracked, last=n_all - 1))
     else:
         # files may have come after the start, before a frame was measured or after

@@ -12,6 +12,7 @@ from poreweb.observations.models import Frame
 from poreweb.review.settlements import settled_judgements
 from poreweb.tracks import rows
 from poreweb.tracks.models import Feature, Run, Segmentation
+from poreweb.tracks.progress import counted
 from processing.edits import Settled, published_lineage, settled_of
 from processing.joins import event_pairs
 from processing.lineage import EventOf, Lineage, Node
@@ -55,7 +56,8 @@ def _refusal(run: Run, frames: list[Frame]) -> str:
     n_earlier = sum(frame.t_rec_s < last for frame in frames)
     if n_earlier:
         return (
-            f"{n_earlier} of the {len(frames)} new frames of {run.patch} lie before the last one of run {run.number};"
+            f"{n_earlier} of the {counted(len(frames), 'new frame')} of {run.patch}"
+            f" {'lies' if n_earlier == 1 else 'lie'} before the last one of run {run.number};"
             " make a new run"
         )
     if run.links.filter(probability=None).exists():

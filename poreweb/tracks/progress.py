@@ -52,7 +52,12 @@ class Progress:
         if self.n_done + self.n_failed == self.n_all:
             return "tracking"
         left = "" if self.time_left is None else f", about {words_of(self.time_left)} left"
-        return f"{self.n_done} of {self.n_all} frames measured{left}"
+        return f"{self.n_done} of {counted(self.n_all, 'frame')} measured{left}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted, as "1 frame" or "2 frames"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def words_of(span: timedelta) -> str:

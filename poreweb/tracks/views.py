@@ -1,6 +1,7 @@
 """HTTP in, HTTP out: runs."""
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -15,12 +16,14 @@ from poreweb.tracks import actions
 from poreweb.tracks.accuracy import accuracy_of, has_truth
 from poreweb.tracks.extension import arrival
 from poreweb.tracks.forms import KEEP, RunForm, described
+from poreweb.tracks.listing import Asked, publication_of, published_numbers, rows_of
 from poreweb.tracks.models import Run, Segmentation
 from poreweb.tracks.photometry import photometry_of
 from poreweb.tracks.progress import progress_of
 from processing.errors import ParameterError
 
 LOG_TAIL = 12
+TRACKS_PER_PAGE = 100
 
 
 @require_GET
@@ -52,6 +55,27 @@ def run_page(request: Request, pk: int) -> HttpResponse:
     context["can_lead"] = may_lead(request.user, run.patch.team)
     context["photometry"] = photometry_of(run)
     return render(request, "tracks/run.html", context)
+
+
+@require_GET
+def tracks_page(request: Request, pk: int) -> HttpResponse:
+    """The run's tracks, as the machine found them; filters and order are in the address."""
+    run = get_visible(Run.objects.select_related("patch__team"), request.user, pk)
+    asked, publication = Asked.of(request.GET), publication_of(run)
+    page = Paginator(asked.keys(run), TRACKS_PER_PAGE).get_page(request.GET.get("page"))
+    published = published_numbers(publication) if publication else None
+    context = {
+        "run": run,
+        "asked": asked,
+        "page": page,
+        "rows": rows_of(run, page.object_list, request.user, published=published),
+        "publication": publication,
+        "n_tracks": run.tracks.count() if asked.is_filtered else page.paginator.count,
+        "before": asked.query(page=page.number - 1) if page.has_previous() else "",
+        "after": asked.query(page=page.number + 1) if page.has_next() else "",
+        "all_of_them": Asked(asked.order).query(),
+    }
+    return render(request, "tracks/tracks.html", context)
 
 
 @require_GET

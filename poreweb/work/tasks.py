@@ -232,7 +232,9 @@ def _return_lost(task: Task) -> bool:
         return False
     tried = task.attempts - task.forgiven
     if tried >= MAX_ATTEMPTS:
-        finish(task, Task.State.FAILED, f"Its worker died {tried} times while working on it.")
+        died = f"Its worker died {tried} times while working on it."
+        unbegun = f"It was queued {tried} times, and the last time no worker could begin it; the workers' log says why."
+        finish(task, Task.State.FAILED, died if task.state == Task.State.RUNNING else unbegun)
     else:
         log.warning("%s %s lost its worker and is queued again", type(task).__name__, task.pk)
         _enqueue(type(task), task.pk, task.attempts)

@@ -124,7 +124,7 @@ def test_only_members_who_write_may(sign_in, grown, everything):
         ([], {}, "HARP 99001 has no frame that run 1 does not hold"),
         ([11], {"state": "running"}, "Run 1 of HARP 99001 is running; frames can be added when it is done"),
         ([11], {"state": "failed"}, "Run 1 of HARP 99001 is failed; frames can be added when it is done"),
-        ([-1, 11], {}, "1 of the 2 new frames of HARP 99001 lie before the last one of run 1; make a new run"),
+        ([-1, 11], {}, "1 of the 2 new frames of HARP 99001 lies before the last one of run 1; make a new run"),
     ],
     ids=["nothing new", "running", "failed", "earlier"],
 )

@@ -175,14 +175,14 @@ def grow(run, n_frames: int = 40) -> None:
         event.children.add(template)
 
 
-@pytest.mark.parametrize("page", ["home", "patch", "viewer", "events", "doubtful events", "event", "run", "features"])
+@pytest.mark.parametrize("page", ["home", "patch", "viewer", "events", "doubtful events", "event", "run", "tracks", "features"])
 def test_more_frames_and_events_cost_no_more_queries(run, event, frame, as_alice, page):
     patch_url = run.patch.get_absolute_url()
     url = {
         "home": "/", "patch": patch_url, "viewer": f"{patch_url}viewer/?run={run.pk}",
         "events": f"/runs/{run.pk}/events/",
         "doubtful events": f"/runs/{run.pk}/events/?above=0.95&order=time",
-        "event": event.get_absolute_url(), "run": run.get_absolute_url(),
+        "event": event.get_absolute_url(), "run": run.get_absolute_url(), "tracks": f"/runs/{run.pk}/tracks/",
         "features": f"{patch_url}frames/{frame.pk}/features.json",
     }[page]  # fmt: skip
 

@@ -331,6 +331,17 @@ def guess(settings, alice, bob):
     return tried
 
 
+def test_a_site_without_a_user_says_how_to_make_one(client, db):
+    page = client.get("/accounts/login/").text
+    assert "this site has no user" in page
+    assert "<code>.venv/bin/python manage.py createsuperuser</code>" in page
+    assert "<code>.venv/bin/python manage.py add_member NAME " in page
+    User.objects.create_user("somebody")
+    page = client.get("/accounts/login/").text
+    assert "user" not in re.sub(r"[Uu]sername|<form.*?</form>", "", page, flags=re.DOTALL)
+    assert "manage.py" not in page
+
+
 @pytest.mark.parametrize("url", ["/accounts/login/", "/staff/login/"])
 def test_after_ten_wrong_tries_a_name_waits(guess, url):
     for k in range(10):

@@ -412,7 +412,7 @@ def test_one_that_can_draw_no_consequences_is_closed(
     problem: Exception, task: Ingest, queues: KeptQueue, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Ingest, "when_failed", raising(problem))
-    Ingest.objects.update(attempts=MAX_ATTEMPTS)
+    Ingest.objects.update(attempts=MAX_ATTEMPTS, state=Task.State.RUNNING)
     reconcile()
     task.refresh_from_db()
     assert (task.state, task.n_read) == (Task.State.FAILED, 0)  # what was begun is undone

@@ -152,7 +152,7 @@ def test_a_new_one_is_left_alone(ingest, queues):
     assert reconcile() == 0
 
 
-def test_after_many_dead_workers_it_fails_with_a_sentence(ingest, queues):
+def test_what_no_worker_can_begin_fails_with_a_sentence(ingest, queues):
     for attempt in range(1, MAX_ATTEMPTS + 1):
         assert reconcile() == 1
         queues.connection.flushdb()
@@ -160,7 +160,11 @@ def test_after_many_dead_workers_it_fails_with_a_sentence(ingest, queues):
         assert ingest.attempts == attempt
     assert reconcile() == 1
     ingest.refresh_from_db()
-    assert (ingest.state, ingest.error) == ("failed", f"Its worker died {MAX_ATTEMPTS} times while working on it.")
+    # as when the job cannot be imported: no worker had it in hand
+    words = (
+        f"It was queued {MAX_ATTEMPTS} times, and the last time no worker could begin it; the workers' log says why."
+    )
+    assert (ingest.state, ingest.error) == ("failed", words)
     assert ingest.finished_at
     assert reconcile() == 0
 

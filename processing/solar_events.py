@@ -7,7 +7,9 @@ UTC datetimes, longitudes Stonyhurst ones (west positive), angles degrees.
 """
 
 import math
+import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,10 +28,17 @@ PREFERRED = ("SWPC", "SEC standard", "SSW Latest Events")
 # one flare agree within minutes.
 SAME_FLARE = timedelta(minutes=10)
 APART_DEG = 15.0  # and so are those that lie further apart than places of one flare scatter
+# And those whose classes differ by more than a factor of two: SWPC's, which until GOES-16 it
+# multiplied by 0.7, and those of today's calibration differ by 1.4.
+SAME_CLASS = math.log10(2)
 PAD = timedelta(hours=12)  # what happened shortly before and after the frames explains what they show
 MARGIN_DEG = 2.0  # SWPC gives whole degrees; a patch turns half a degree in an hour
 PIECE = timedelta(days=2)  # of time, asked for at once
 SYNODIC_DEG_PER_DAY = 360 / 27.2753
+MOST_NOAA = 99_999
+# Of a text, characters; a database holds no more.
+LENGTH_OF_KEY, LENGTH_OF_FINDER, LENGTH_OF_CLASS = 300, 200, 10
+_CLASS = re.compile(r"([ABCMX])([0-9]{1,3}(?:\.[0-9]{0,3})?)")
 KM2_PER_MSH = 2 * math.pi * 696_000.0**2 / 1e6
 AREA_UNITS_KM2 = {"km2": 1.0, "km^2": 1.0, "mm2": 1e6, "mm^2": 1e6}
 
@@ -88,21 +97,21 @@ def events_of(rows: Iterable[Mapping[str, Any]]) -> list[SolarEvent]:
 
 def _event(row: Mapping[str, Any]) -> SolarEvent | None:
     kind = str(row.get("event_type") or "")[:2].upper()
-    key = str(row.get("kb_archivid") or "")
+    key = _text(row.get("kb_archivid"), LENGTH_OF_KEY)
     start, end = _time(row.get("event_starttime")), _time(row.get("event_endtime"))
     if kind not in KINDS or not key or start is None:
         return None
     lon, lat = _number(row.get("hgs_x")), _number(row.get("hgs_y"))
     if (lon, lat) == (0, 0):  # what SWPC's flares have that nobody saw the place of
         lon = lat = None
-    known = lon is not None and lat is not None
+    known = lon is not None and lat is not None and abs(lon) <= 180 and abs(lat) <= 90
     return SolarEvent(
         key=key,
         kind=kind,
         start=start,
         peak=_time(row.get("event_peaktime")),
         end=max(start, end or start),
-        finder=str(row.get("frm_name") or "unknown"),
+        finder=_text(row.get("frm_name"), LENGTH_OF_FINDER) or "unknown",
         goes_class=_goes_class(row.get("fl_goescls")),
         lon_deg=lon if known else None,
         lat_deg=lat if known else None,
@@ -111,6 +120,11 @@ def _event(row: Mapping[str, Any]) -> SolarEvent | None:
         noaa_ar=_noaa(row.get("ar_noaanum")),
         area_msh=_area_msh(row) if kind == "SS" else None,
     )
+
+
+def _text(value: Any, length: int) -> str:
+    """As a database takes it: without signs that cannot be printed, NUL among them, and not longer."""
+    return "".join(sign for sign in str(value or "") if sign.isprintable())[:length].strip()
 
 
 def _number(value: Any) -> float | None:
@@ -137,7 +151,7 @@ def _goes_class(value: Any) -> str:
 def _noaa(value: Any) -> int | None:
     """The number in full: some reports give its last four digits, and it passed 10000 in June 2002."""
     number = _number(value)
-    if number is None or number < 1:
+    if number is None or not 1 <= number <= MOST_NOAA:
         return None
     return int(number) + 10_000 if number < 10_000 else int(number)
 
@@ -146,15 +160,14 @@ def _area_msh(row: Mapping[str, Any]) -> float | None:
     """Area of a spot in millionths of the hemisphere; None in a unit that is no area on the Sun."""
     area = _number(row.get("area_atdiskcenter"))
     unit = AREA_UNITS_KM2.get(str(row.get("area_unit") or "").strip().lower())
-    return None if not area or unit is None else area * unit / KM2_PER_MSH
+    return None if area is None or area <= 0 or unit is None else _number(area * unit / KM2_PER_MSH)
 
 
 def goes_level(goes_class: str) -> float | None:
     """A GOES class as a number: A1 is 0, B1 1, C1 2, M1 3, X1 4, X10 5; None for what is no class."""
-    letter, factor = goes_class[:1], _number(goes_class[1:])
-    if letter not in "ABCMX" or not letter or not factor or factor <= 0:
-        return None
-    return "ABCMX".index(letter) + math.log10(factor)
+    match = _CLASS.fullmatch(goes_class)
+    factor = float(match[2]) if match else 0.0
+    return "ABCMX".index(match[1]) + math.log10(factor) if match and factor else None
 
 
 # -- One of several detections ---------------------------------------------------------------------
@@ -165,25 +178,86 @@ def one_per_flare(events: Iterable[SolarEvent]) -> list[SolarEvent]:
     Keep one detection of each flare, and every other event.
 
     By `PREFERRED`, then those with a GOES class, then by time: each detection joins the
-    first kept one that it may be of, and is kept when there is none. It is of the same flare
-    when their spans meet, their maxima are within `SAME_FLARE`, and their places within
-    `APART_DEG`, as far as these are known. Nobody who gives classes lists a flare twice, so
+    best of the kept ones that it may be of, as they are with all that joined them, and is
+    kept when there is none. It is of the same flare when their spans meet, their maxima are
+    within `SAME_FLARE`, their places within `APART_DEG`, and their NOAA numbers and classes
+    the same, as far as these are known. Nobody who gives classes lists a flare twice, so
     that two classed ones of one method are two flares. What the kept one lacks is taken from
     the next: SWPC often has no place.
+
+    A detection without a place is only joined by those of one place (see `_place_for`): where
+    flares were seen in several places at a time, nothing tells whose class SWPC's is.
     """
     kept: list[SolarEvent] = []
     flares: list[SolarEvent] = []
     for event in events:
         (flares if event.kind == "FL" else kept).append(event)
-    groups: list[list[SolarEvent]] = []
-    for event in sorted(flares, key=_preference):
-        mine = next((group for group in groups if _may_be_same(group[0], event)), None)
-        if mine is None:
-            groups.append([event])
+    flares.sort(key=_preference)
+    placed = _ByTime()
+    for event in flares:
+        if _has_place(event):
+            placed.add(_Flare(event, [event]))
+    groups = _ByTime()
+    for event in flares:
+        at_place = event if _has_place(event) else _place_for(event, placed.near(event))
+        fitting = [flare for flare in groups.near(event) if flare.may_be_of(at_place)]
+        if fitting:
+            min(fitting, key=lambda flare: _unlikeness(flare.leader, at_place)).join(event)
         else:
-            mine.append(event)
-    kept += [_joined(group) for group in groups]
+            groups.add(_Flare(at_place, [event]))
+    kept += [_joined(flare.detections) for flare in groups.all()]
     return sorted(kept, key=lambda event: (event.start, event.key))
+
+
+@dataclass
+class _Flare:
+    """
+    Detections of one flare, by preference.
+
+    ``leader`` is what others are compared with: the first of them, where it has no place at
+    that which it can only have, with the NOAA number and class of those that joined it.
+    """
+
+    leader: SolarEvent
+    detections: list[SolarEvent]
+
+    def join(self, event: SolarEvent) -> None:
+        self.detections.append(event)
+        joined = _joined(self.detections)
+        self.leader = replace(self.leader, noaa_ar=joined.noaa_ar, goes_class=joined.goes_class)
+
+    def may_be_of(self, event: SolarEvent) -> bool:
+        classed = {one.finder for one in self.detections if one.goes_class}
+        if event.goes_class and event.finder in classed:
+            return False
+        # where one has no place although it was looked for, there were several
+        return _has_place(event) == _has_place(self.leader) and _may_be_same(self.leader, event)
+
+
+class _ByTime:
+    """Flares by their maxima, so that of a fortnight's only those of the same minutes are compared."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, list[_Flare]] = defaultdict(list)
+
+    def add(self, flare: _Flare) -> None:
+        self._parts[_part(flare.leader)].append(flare)
+
+    def near(self, event: SolarEvent) -> list[_Flare]:
+        """All whose maxima are within `SAME_FLARE` of the event's, and some that are not."""
+        part = _part(event)
+        return [flare for number in (part - 1, part, part + 1) for flare in self._parts.get(number, [])]
+
+    def all(self) -> list[_Flare]:
+        return [flare for part in self._parts.values() for flare in part]
+
+
+def _part(event: SolarEvent) -> int:
+    return (event.moment - datetime.min) // SAME_FLARE
+
+
+def _has_place(event: SolarEvent) -> bool:
+    return event.lon_deg is not None and event.lat_deg is not None
 
 
 def _preference(event: SolarEvent) -> tuple[int, bool, datetime, str]:
@@ -191,16 +265,40 @@ def _preference(event: SolarEvent) -> tuple[int, bool, datetime, str]:
     return rank, not event.goes_class, event.start, event.key
 
 
+def _place_for(event: SolarEvent, placed: Iterable[_Flare]) -> SolarEvent:
+    """
+    The event at the place of the detections that it may be of; as it is where these have several places.
+
+    Those of its NOAA region come before the others, and then those of its own class, which
+    SolarSoft takes from SWPC.
+    """
+    choices = [flare.leader for flare in placed if _may_be_same(event, flare.leader)]
+    level = goes_level(event.goes_class)
+    named = [one for one in choices if event.noaa_ar and one.noaa_ar == event.noaa_ar]
+    choices = named or [one for one in choices if level is not None and goes_level(one.goes_class) == level] or choices
+    first = min(choices, key=_preference, default=None)
+    if first is None or any((_separation_deg(first, one) or 0.0) > APART_DEG for one in choices):
+        return event
+    return replace(event, lon_deg=first.lon_deg, lat_deg=first.lat_deg)
+
+
 def _may_be_same(kept: SolarEvent, event: SolarEvent) -> bool:
-    if kept.finder == event.finder and kept.goes_class and event.goes_class:
-        return False
     if kept.noaa_ar and event.noaa_ar and kept.noaa_ar != event.noaa_ar:
+        return False
+    one, other = goes_level(kept.goes_class), goes_level(event.goes_class)
+    if one is not None and other is not None and abs(one - other) > SAME_CLASS:
         return False
     meet = kept.start <= event.end and event.start <= kept.end
     if not meet or abs(kept.moment - event.moment) > SAME_FLARE:
         return False
     apart = _separation_deg(kept, event)
     return apart is None or apart <= APART_DEG
+
+
+def _unlikeness(kept: SolarEvent, event: SolarEvent) -> tuple[float, datetime, str]:
+    """The smaller, the better they fit, in time and place together."""
+    apart = (_separation_deg(kept, event) or 0.0) / APART_DEG
+    return apart + abs(kept.moment - event.moment) / SAME_FLARE, kept.start, kept.key
 
 
 def _separation_deg(one: SolarEvent, other: SolarEvent) -> float | None:
@@ -215,7 +313,7 @@ def _separation_deg(one: SolarEvent, other: SolarEvent) -> float | None:
 def _joined(group: Sequence[SolarEvent]) -> SolarEvent:
     """The first of them, with what it lacks from those after it."""
     first = group[0]
-    placed = next((event for event in group if event.lon_deg is not None), first)
+    placed = next((event for event in group if _has_place(event)), first)
     return replace(
         first,
         goes_class=next((event.goes_class for event in group if event.goes_class), ""),

@@ -21,6 +21,7 @@ from poreweb.acquire.wanted import Wanted
 from poreweb.observations.models import Ingest, RawFile
 from poreweb.people.models import Team
 from poreweb.tracks.incoming import process_new_frames
+from poreweb.words import counted
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
 from processing.errors import ParameterError
@@ -148,10 +149,8 @@ def order(acquisition: Acquisition, *, user: User | None, method: str = "", run_
     acquisition.ordered_at, acquisition.user, acquisition.run_after = timezone.now(), user, run_after
     acquisition.method = method or acquisition.method
     _go_on(acquisition)
-    AcquisitionLog.objects.create(
-        acquisition=acquisition,
-        text=f"{acquisition.records.filter(is_held=False).count()} records asked for by {user or 'a watch'}.",
-    )
+    asked_for = counted(acquisition.records.filter(is_held=False).count(), "record")
+    AcquisitionLog.objects.create(acquisition=acquisition, text=f"{asked_for} asked for by {user or 'a watch'}.")
     return True
 
 

@@ -19,6 +19,7 @@ from poreweb.acquire.actions import age_of, email_of, say
 from poreweb.acquire.fetch import FetchError, TroubleError
 from poreweb.acquire.models import Acquisition, ExportRequest, Record
 from poreweb.acquire.planning import look_what_is_held
+from poreweb.words import counted
 from poreweb.work.tasks import PutOffError, must_hold
 from processing.errors import PorewebError
 
@@ -165,7 +166,7 @@ def _ready(export: ExportRequest, answer: jsoc.Answer) -> None:
         drop(export, "it is of other records", state=State.ABANDONED, counts=False)
         return
     n_files = len(answer.files)
-    what = "a tar file" if answer.raw.get("tarfile") else f"{n_files} files"
+    what = "a tar file" if answer.raw.get("tarfile") else counted(n_files, "file")
     say(export.acquisition, f"{answer.request_id or 'The export'} is ready: {what}.")
     _update(
         export, state=State.READY, status=answer.status, answer=answer.raw, ready_at=timezone.now(),

@@ -13,6 +13,7 @@ from poreweb.acquire.models import Acquisition, ExportRequest, NoaaList, Watch
 from poreweb.acquire.own_troubles import DATABASE, OF_THIS_SITE, close_broken_connection, passing
 from poreweb.acquire.reading import read_export
 from poreweb.acquire.space import NoRoomError, is_no_room
+from poreweb.words import counted
 from poreweb.work.tasks import PutOffError, SupersededError, holds, perform
 from processing.errors import PorewebError
 
@@ -85,11 +86,16 @@ def _conclude(acquisition: Acquisition) -> None:
     n_all, missing = acquisition.records.count(), list(acquisition.records.filter(is_held=False).defer("keywords"))
     if lost := [record for record in missing if "continuum" not in record.absent]:
         first = lost[0]
-        raise PorewebError(f"{len(lost)} of {n_all} records could not be had; the first one, {first}: {first.problem}")
+        raise PorewebError(
+            f"{len(lost)} of {counted(n_all, 'record')} could not be had; the first one, {first}: {first.problem}"
+        )
     if missing:
-        say(acquisition, f"{n_all - len(missing)} of {n_all} records are held; JSOC has no continuum of the others.")
+        say(
+            acquisition,
+            f"{n_all - len(missing)} of {counted(n_all, 'record')} held; JSOC has no continuum of the others.",
+        )
     else:
-        say(acquisition, f"All {n_all} records are held.")
+        say(acquisition, f"All {n_all} records are held." if n_all > 1 else "The record is held.")
 
 
 def _have_trouble(acquisition: Acquisition, trouble: TroubleError) -> None:

@@ -26,6 +26,7 @@ from poreweb.acquire.planning import NO_CONTINUUM, look_what_is_held
 from poreweb.observations.actions import IngestReport, take_file
 from poreweb.observations.models import Ingest, Patch, RawFile
 from poreweb.observations.unpack import Found, unpack
+from poreweb.words import counted
 from poreweb.work.tasks import PutOffError, holds, must_hold
 from processing.checksums import check_sums, first_header
 from processing.errors import FitsError
@@ -77,7 +78,7 @@ def read_export(export: ExportRequest, *, until: float) -> None:
     _settle(export, answer)
     say(
         acquisition,
-        f"{acquisition.records.filter(is_held=True).count()} of {acquisition.records.count()} records held.",
+        f"{acquisition.records.filter(is_held=True).count()} of {counted(acquisition.records.count(), 'record')} held.",
     )
 
 
@@ -206,7 +207,7 @@ def _read_tar(export: ExportRequest, part: Path, *, until: float) -> str:
             bad = bad or item.reason
     look_what_is_held(acquisition)
     if bad:
-        say(acquisition, f"{bad.rstrip('.')}; {n_good} files of the archive are good, and it is fetched again.")
+        say(acquisition, f"{bad.rstrip('.')}; {counted(n_good, 'file')} of the archive good, and it is fetched again.")
     return bad
 
 

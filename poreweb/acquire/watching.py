@@ -27,6 +27,7 @@ from poreweb.observations.models import Frame, Ingest
 from poreweb.observations.signals import ingest_done
 from poreweb.observations.unpack import FITS_SUFFIXES, TAR_SUFFIXES
 from poreweb.people.models import Team
+from poreweb.words import counted
 from poreweb.work.models import Task
 from poreweb.work.tasks import PutOffError, SupersededError, dispatch, must_hold, wake
 from processing.errors import ParameterError
@@ -261,14 +262,10 @@ def _look_at_folder(watch: Watch) -> tuple[str, int, bool]:
         must_hold(watch)
         n_seen = _note_seen(watch, now, report)
     refused = f", {report.n_refused} refused" if report.n_refused else ""
-    read, new_ones = _files(len(now), "file"), _files(report.n_new, "new FITS file")  # an archive has many
+    read, new_ones = counted(len(now), "file"), counted(report.n_new, "new FITS file")  # an archive has many
     said = f"Read {read}: {new_ones}, {report.n_duplicate} held already{refused}{waiting}"
     # files of which none can be noted would come again at once, for ever
     return f"{said}{'; more follow' if has_more else ''}.", report.n_new, has_more and n_seen > 0
-
-
-def _files(n: int, kind: str) -> str:
-    return f"{n} {kind}{'' if n == 1 else 's'}"
 
 
 def _a_lot(new: list[NewFile]) -> tuple[list[NewFile], int, bool]:

@@ -12,7 +12,7 @@ from poreweb.review.models import Act, Choice, Reason
 from poreweb.review.queries import judged_by, waits_for
 from poreweb.review.queue import Queue
 from poreweb.tracks.models import Event, Feature, Run, Track
-from poreweb.tracks.progress import counted
+from poreweb.words import counted
 from processing.edits import MAX_ITEMS, Correction
 from processing.errors import ParameterError
 

@@ -16,7 +16,7 @@ from poreweb.people.models import Team
 from poreweb.sequences import archives, developing, reading
 from poreweb.sequences.actions import MAX_FRAMES
 from poreweb.sequences.models import Sequence, SourceFile
-from poreweb.sequences.words import sentence
+from poreweb.words import sentence
 from processing.coalign import MIN_SIDE
 from processing.errors import FitsError, FrameError, ParameterError
 from processing.sequence_files import SequenceFile, TimedFrame, in_name_order, times_of

@@ -24,6 +24,7 @@ from poreweb.sequences.developing import Develop, development_of, missing_in
 from poreweb.sequences.models import Sequence, SourceFile
 from poreweb.sequences.placing import Cards, Shift, places_of
 from poreweb.sequences.shifting import measure_shifts
+from poreweb.words import counted
 from poreweb.work.tasks import PutOffError, must_hold
 from processing.errors import FrameError, ParameterError
 from processing.fits import SEQUENCE, read_sequence_frame, sequence_file_name, write_sequence_frame
@@ -128,7 +129,7 @@ def _write_frames(work: Work) -> None:
             raise PutOffError(0)  # after a frame that was kept, so that each turn brings it on
     if not held:
         raise FrameError(f"no frame could be made. {left_out[0]['text'].rstrip('.')}")
-    said = "1 frame is in" if len(held) == 1 else f"{len(held)} frames are in"
+    said = f"{counted(len(held), 'frame')} {'is' if len(held) == 1 else 'are'} in"
     said += f", {len(left_out)} left out." if left_out else "."
     save(sequence, n_done=len(timed), report=left_out[:MAX_REPORT_LINES], doing=said)
 

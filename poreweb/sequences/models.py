@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from poreweb.observations.models import Ingest, Patch
 from poreweb.people.models import Team
-from poreweb.sequences.words import sentence
+from poreweb.words import sentence
 from poreweb.work.models import Task
 from processing.enhance.optics import MM_PER_ARCSEC
 from processing.timekeys import format_t_rec

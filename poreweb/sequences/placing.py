@@ -8,22 +8,26 @@ blur it a second time.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 
 from poreweb.sequences.models import Sequence
 from processing.coalign import shifted
-from processing.enhance.optics import MM_PER_ARCSEC
 from processing.errors import FrameError
 from processing.fits import OF_SEQUENCE
-from processing.geometry import PlainGeometry
+from processing.geometry import ARCSEC_PER_RAD, RSUN_REF_M, PlainGeometry
 from processing.heliographic import OF_DATE, CeaBox, Pointing, box_around, geometry_in, map_of, read_map, to_cea
 from processing.sequence_files import TimedFrame
 from processing.timekeys import utc_of
 
 Cards = dict[str, Any]
 Shift = tuple[float, float]
+# What sunpy may take a time from, and one card of each set that it may take an observer from:
+# Carrington coordinates, and what AIA, EIT, EUI, MDI, SUVI and SXT have.
+OF_TIME = (*OF_DATE, "T_OBS", "T_REC", "TIMESYS", "TIME-OBS", "TIME_OBS")
+OF_OBSERVER = ("CRLN_OBS", "HAEX_OBS", "HEC_X", "HCIX_OBS", "OBS_L0", "OBSGEO-X", "LONG")
 CARRIED = ("TELESCOP", "INSTRUME", "DETECTOR", "WAVELNTH", "WAVEUNIT", "BUNIT")
 
 
@@ -65,7 +69,8 @@ class CeaPlaces:
     Images remapped to a CEA box that keeps its Carrington place.
 
     Where one header, or one pointing given by hand, tells of several frames, it is that of
-    the first of them; later ones are taken to have followed the box as it went across the disk.
+    the first of them; later ones are taken to have followed the box as it went across the disk,
+    seen from where the first was (see `observer_cards`).
     """
 
     def __init__(self, sequence: Sequence, timed: list[TimedFrame], first: TimedFrame, image: np.ndarray) -> None:
@@ -73,6 +78,7 @@ class CeaPlaces:
         self._by_headers = sequence.coordinates == Sequence.Coordinates.HEADERS
         self._begins = {frame.source.sha256: frame.t_s for frame in reversed(timed)}
         self._first_s = timed[0].t_s
+        self._observers: dict[str, tuple[Any, float]] = {}
         observed = self._looking(image, first, self._told_s(first))
         part = {}
         if self._by_headers:
@@ -85,16 +91,27 @@ class CeaPlaces:
         said, cards, utc = self._sequence, timed.source.cards, utc_of(t_s)
         if not self._by_headers:
             assert said.pixel_scale is not None
-            per_unit = 1.0 if said.scale_unit == said.Unit.ARCSEC else 1e-3 / MM_PER_ARCSEC
+            # the telescope's pixel stays the same angle, though the distance changes
+            per_unit = 1.0 if said.scale_unit == said.Unit.ARCSEC else arcsec_per_km(utc_of(self._first_s))
             tx, ty = (said.tx_arcsec or 0.0) + moved[0], (said.ty_arcsec or 0.0) + moved[1]
             return map_of(image, Pointing(utc, said.pixel_scale * per_unit, tx, ty, said.rotation_deg))
         if self._has_own_header(timed):
             return read_map(image, cards)
-        told = {card: value for card, value in cards.items() if card not in (*OF_DATE, "T_REC", "TIMESYS")}
+        told = without(OF_TIME, cards)
+        observer, radius_m = self._observer(image, timed, told)
+        told = {**without(OF_OBSERVER, told), **observer_cards(observer, utc), "RSUN_REF": radius_m}
         for axis, by in zip("12", moved, strict=True):
             in_degrees = str(cards.get(f"CUNIT{axis}", "arcsec")).strip().startswith("deg")
             told[f"CRVAL{axis}"] = float(cards.get(f"CRVAL{axis}", 0.0)) + (by / 3600 if in_degrees else by)
-        return read_map(image, {**told, "DATE-OBS": utc.isoformat()})
+        return read_map(image, {**told, **time_cards(utc)})
+
+    def _observer(self, image: np.ndarray, timed: TimedFrame, told: Cards) -> tuple[Any, float]:
+        """Who saw the frame that a header is of, and the solar radius in m that it tells."""
+        sha256 = timed.source.sha256
+        if sha256 not in self._observers:
+            first = read_map(image, {**told, **time_cards(utc_of(self._told_s(timed)))})
+            self._observers[sha256] = first.observer_coordinate, float(first.rsun_meters.to_value("m"))
+        return self._observers[sha256]
 
     def _has_own_header(self, timed: TimedFrame) -> bool:
         return bool(self._sequence.times_from_headers) and timed.source.n_frames == 1
@@ -146,6 +163,42 @@ class CeaPlaces:
             f" {ny * box.step_deg:.2f}°, around Carrington longitude {box.lon_deg:.2f}° and latitude"
             f" {box.lat_deg:.2f}°, where it stays."
         )
+
+
+def without(names: Iterable[str], cards: Cards) -> Cards:
+    """The other cards."""
+    return {card: value for card, value in cards.items() if card not in names}
+
+
+def time_cards(utc: datetime) -> Cards:
+    """A moment as every instrument's map takes it; HMI's and SUIT's look at T_OBS first."""
+    return {"DATE-OBS": utc.isoformat(), "T_OBS": utc.isoformat()}
+
+
+def observer_cards(observer: Any, utc: datetime) -> Cards:
+    """
+    Where an observer is at another time, as far as one header tells: at its angle from the Earth.
+
+    What is kept are the longitude from the Earth and the latitude in the ecliptic, and the
+    distance as a part of the Earth's. So an observer on the Earth, or near it as SDO, stays
+    there, and the Sun turns below and nods as it does for one on a track of its own; a day of
+    the way of STEREO, which is left out, is 0.06 degrees.
+    """
+    from sunpy.coordinates import HeliocentricEarthEcliptic, HeliographicStonyhurst, get_earth
+
+    seen = observer.transform_to(HeliocentricEarthEcliptic(obstime=observer.obstime))
+    nearer = (get_earth(utc).radius / get_earth(observer.obstime).radius).to_value("")
+    later = HeliocentricEarthEcliptic(lon=seen.lon, lat=seen.lat, distance=seen.distance * nearer, obstime=utc)
+    there = later.transform_to(HeliographicStonyhurst(obstime=utc))
+    lon, lat = (float(angle.to_value("deg")) for angle in (there.lon, there.lat))
+    return {"HGLN_OBS": lon, "HGLT_OBS": lat, "DSUN_OBS": float(there.radius.to_value("m"))}
+
+
+def arcsec_per_km(utc: datetime) -> float:
+    """Of what lies at disk centre as seen from the Earth: nearer than the Sun's centre by its radius."""
+    from sunpy.coordinates import get_earth
+
+    return ARCSEC_PER_RAD / (get_earth(utc).radius.to_value("km") - RSUN_REF_M / 1e3)
 
 
 def places_of(sequence: Sequence, timed: list[TimedFrame], first: TimedFrame, image: np.ndarray) -> Places:

@@ -13,7 +13,7 @@ from poreweb.people.models import Team
 from poreweb.sequences import actions, charts, pictures, queries
 from poreweb.sequences.forms import AddForm, SequenceForm
 from poreweb.sequences.models import Sequence
-from poreweb.sequences.words import sentence
+from poreweb.words import sentence
 from processing.errors import ParameterError
 
 REFUSAL = "You may look at what your team does, not add to it; a lead can make you a reviewer."

@@ -20,8 +20,8 @@ from poreweb.tracks import rows
 from poreweb.tracks.changes import change_lineage
 from poreweb.tracks.extension import TakenOver, arrival, highest_track
 from poreweb.tracks.models import Batch, Feature, Run, RunLog, Segmentation
-from poreweb.tracks.progress import counted
 from poreweb.tracks.signals import run_done, run_stopped
+from poreweb.words import counted
 from poreweb.work.models import Task
 from poreweb.work.tasks import dispatch, must_hold
 from processing.certainty import Certainty

@@ -12,7 +12,7 @@ from poreweb.observations.models import Frame
 from poreweb.review.settlements import settled_judgements
 from poreweb.tracks import rows
 from poreweb.tracks.models import Feature, Run, Segmentation
-from poreweb.tracks.progress import counted
+from poreweb.words import counted
 from processing.edits import Settled, published_lineage, settled_of
 from processing.joins import event_pairs
 from processing.lineage import EventOf, Lineage, Node

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.db.models import Count, Q
 
 from poreweb.tracks.models import Batch, Run, Segmentation
+from poreweb.words import counted
 from poreweb.work.models import Task
 from processing.chain import STAGES
 
@@ -53,11 +54,6 @@ class Progress:
             return "tracking"
         left = "" if self.time_left is None else f", about {words_of(self.time_left)} left"
         return f"{self.n_done} of {counted(self.n_all, 'frame')} measured{left}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and what is counted, as "1 frame" or "2 frames"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def words_of(span: timedelta) -> str:

@@ -160,8 +160,10 @@ class Handler(BaseHTTPRequestHandler):
         Headers and body in one piece, as small pieces wait for each other.
 
         The last byte goes alone, when the request is no longer counted: a client that asks one
-        question after the other is never seen to ask two.
+        question after the other is never seen to ask two. Of an error clients read no body.
         """
+        if answer.status >= 400:
+            self._uncount()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

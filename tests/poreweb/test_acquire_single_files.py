@@ -14,6 +14,7 @@ from poreweb.acquire.models import Acquisition, ExportRequest
 from poreweb.acquire.planning import look_what_is_held
 from poreweb.observations.models import RawFile
 from poreweb.people.models import Team
+from poreweb.words import counted
 from poreweb.work.models import Task
 from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.jsoc.fits_bytes import CARD
@@ -259,7 +260,7 @@ def test_a_bad_record_set_is_not_split_for_ever(
         refusing(jsoc, 0, monkeypatch)
         acquisition = acquired(team, alice, queues)
     assert acquisition.state == Task.State.FAILED
-    assert acquisition.error.startswith(f"{n_records} of {n_records} records could not be had")
+    assert acquisition.error.startswith(f"{n_records} of {counted(n_records, 'record')} could not be had")
     assert "JSOC refuses it as too big: Can not open RecordSet, bad query or too many records" in acquisition.error
     assert acquisition.exports.count() == (1 if n_records == 1 else 3 + MAX_TRIES)
 

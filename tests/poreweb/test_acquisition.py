@@ -145,7 +145,7 @@ def test_a_record_without_continuum_is_not_called_held(jsoc: JsocStandIn, team: 
         jsoc.faults.add("missing segment", "request", segment="continuum", times=2)
     acquisition = acquired(team, alice, queues)
     assert acquisition.state == Task.State.DONE, acquisition.error
-    assert acquisition.doing == f"{N_RECORDS - 1} of {N_RECORDS} records are held; JSOC has no continuum of the others."
+    assert acquisition.doing == f"{N_RECORDS - 1} of {N_RECORDS} records held; JSOC has no continuum of the others."
 
 
 def test_a_coarser_cadence_is_that_of_the_query_and_of_the_patch(

@@ -126,6 +126,23 @@ def test_events_in_the_patchs_time_and_place_are_kept(patch, listed, queues, her
     assert spot.area_msh == pytest.approx(100, rel=1e-3)
 
 
+def test_what_a_row_says_fits_its_columns(patch, hek, queues, here):
+    """SQLite takes texts of any length, and PostgreSQL none with a NUL."""
+    lon, lat, at = here
+    told = {"hgs_x": lon, "hgs_y": lat, "fl_goescls": "M1.234567890123", "ar_noaanum": 10**10}
+    hek.rows = [
+        row_of(f"FL_{n}" + 500 * "k", at, frm_name=f"{n}\0" + 500 * "n", event_type=kind, **told)
+        for n, kind in enumerate(("FL", "FL", "SS"))
+    ]
+    assert searched(patch, queues).state == "done"
+    flare, spot = SolarEvent.objects.order_by("kind")
+    for event in (flare, spot):
+        event.clean_fields(exclude=["peak", "noaa_ar", "area_msh", "others"])
+    assert (len(flare.hek_key), flare.goes_class, flare.noaa_ar) == (300, "", None)
+    assert [len(finder) for finder in (flare.finder, *flare.others)] == [200, 200]
+    assert "\0" not in flare.finder + flare.others[0]
+
+
 def test_a_search_may_be_done_twice_and_finds_the_same(patch, listed, queues):
     actions.search_if_grown(patch)
     queues.work(times=2)
@@ -149,6 +166,33 @@ def test_a_worker_that_lost_its_search_stores_nothing(patch, listed, queues, mon
     monkeypatch.setattr(jobs, "events_at", cancelled)
     queues.work()
     assert EventSearch.objects.get().searched_at is None
+
+
+def test_a_search_that_was_stopped_asks_no_further(patch, hek, queues, monkeypatch):
+    last = patch.frames.last()
+    patch.frames.create(
+        t_rec_s=last.t_rec_s + 8 * 86400, ny=64, nx=64, mu_min=0.9, mu_max=0.9, cards=last.cards
+    )  # fmt: skip
+
+    def stopped(url):
+        EventSearch.objects.update(state="cancelled")
+        return hek.answer(url)
+
+    monkeypatch.setattr("urllib.request.urlopen", stopped)
+    assert searched(patch, queues).state == "cancelled"
+    assert len(hek.asked) == 1  # of five pieces of two days
+
+
+def test_frames_without_a_place_are_not_searched_for(patch, hek):
+    first, *_, last = patch.frames.order_by("t_rec_s")
+    patch.frames.filter(pk=last.pk).update(mu_max=None)
+    span = queries.placed_span(patch)
+    assert span[0] == first.t_rec_s
+    assert span[1] < last.t_rec_s
+    patch.frames.update(mu_max=None)
+    assert actions.search_if_grown(patch) is None
+    assert actions.look_again(patch) is None
+    assert not EventSearch.objects.exists()
 
 
 def test_a_patch_is_searched_for_again_when_it_has_grown(patch, hek, queues):
@@ -239,7 +283,7 @@ def test_without_a_network_it_waits(patch, settings, queues):
     settings.EVENT_SEARCH = True
     search = searched(patch, queues)
     assert (search.state, search.troubles) == ("waiting", 1)
-    assert "refused" in search.waits_for
+    assert "refuse" in search.waits_for
 
 
 # -- NOAA numbers --------------------------------------------------------------------------------------
@@ -276,6 +320,23 @@ def test_events_are_marks_on_the_timeline(run, listed, queues, alice, here):
     assert traces["flare"]["x"] == [(here[2] + timedelta(seconds=35)).isoformat()]
     assert traces["flare"]["y"] == [pytest.approx(4.146, abs=1e-3)]  # 4 is M1
     assert len({json.dumps(traces[kind]["marker"]["symbol"]) for kind in ("flare", "emerging flux", "sunspot")}) == 3
+
+
+def test_what_only_touches_the_time_is_on_the_timeline(patch):
+    first, last = patch.frames.first().t_rec_s, patch.frames.last().t_rec_s
+    spans = {
+        "before": (-200, -100),
+        "into": (-200, 100),
+        "within": (100, 200),
+        "out of": (-100, 900),
+        "after": (100, 200),
+    }
+    for name, (begin, end) in spans.items():
+        of = last if name in ("out of", "after") else first
+        start, over = (utc_of(of + seconds).replace(tzinfo=UTC) for seconds in (begin, end))
+        patch.solar_events.create(hek_key=name, kind="FL", start=start, end=over, finder="SWPC")
+    found = queries.events_between(patch, first, last)
+    assert [event.hek_key for event in found] == ["into", "within", "out of"]
 
 
 def test_what_happened_before_the_frames_is_in_the_table_alone(run, listed, queues, alice, as_alice):

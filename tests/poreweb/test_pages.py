@@ -175,7 +175,9 @@ def grow(run, n_frames: int = 40) -> None:
         event.children.add(template)
 
 
-@pytest.mark.parametrize("page", ["home", "patch", "viewer", "events", "doubtful events", "event", "run", "tracks", "features"])
+@pytest.mark.parametrize(
+    "page", ["home", "patch", "viewer", "events", "doubtful events", "event", "run", "tracks", "features"]
+)
 def test_more_frames_and_events_cost_no_more_queries(run, event, frame, as_alice, page):
     patch_url = run.patch.get_absolute_url()
     url = {

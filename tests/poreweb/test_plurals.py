@@ -9,7 +9,8 @@ from django.urls import reverse
 from poreweb.releases.models import Publication
 from poreweb.sequences.models import Sequence
 from poreweb.tracks.models import Run
-from poreweb.tracks.progress import Progress, counted
+from poreweb.tracks.progress import Progress
+from poreweb.words import counted
 from tests.poreweb import test_sequences
 from tests.poreweb.sequencing import sun
 from tests.poreweb.test_sequences import file

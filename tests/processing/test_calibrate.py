@@ -158,7 +158,17 @@ def test_a_single_frame_and_two_are_enough():
 
 
 def test_an_even_dark_has_no_hot_pixel():
-    assert make_calibration({1.0: [np.full(SHAPE, 100.25)] * 3}).darks[0].n_bad == 0
+    even = np.full(SHAPE, 1000.1, np.float32)
+    assert make_calibration({1.0: [even] * 3}).darks[0].n_bad == 0
+    even[HOT] = np.nextafter(even[HOT], np.float32(np.inf))  # all that a number of that precision can differ by
+    assert make_calibration({1.0: [even] * 3}).darks[0].n_bad == 0
+
+
+def test_the_noise_is_that_of_a_single_frame():
+    rng = np.random.default_rng(5)
+    one, other = (rng.normal(100, READ_NOISE, (300, 300)) for _ in range(2))
+    one[STRUCK] += 5000
+    assert module._noise(one, other) == pytest.approx(READ_NOISE, rel=0.02)
 
 
 def test_behind_a_field_stop_there_is_nothing_to_correct():
@@ -182,7 +192,21 @@ def test_a_dark_is_scaled_only_when_asked_and_it_is_said():
     assert calibrate(5 * rate, 3.0, scaled) == pytest.approx(2 * rate, rel=1e-5)
     assert "scaled from 2 s to 3 s" in scaled.report(3.0)
     assert "scaled" not in scaled.report(2.0)
+    assert "scaled from 10 s to 5 s" in scaled.report(5.0)  # a factor of 2, not of 2.5
     assert calibrate(5 * rate, 2.0, scaled) == pytest.approx(3 * rate, rel=1e-5)
+
+
+def test_a_hot_pixel_has_no_part_in_the_level_of_the_flat():
+    """It is saturated, 50 times as bright as its neighbours, which no flat tells of a pixel."""
+    dark, lamp = np.full(SHAPE, 100.0), np.linspace(900, 1100, SHAPE[1]) * np.ones(SHAPE)
+    dark[HOT] = 5000
+    flat = dark + lamp
+    flat[HOT] = 60_000
+    made = make_calibration({1.0: [dark] * 3}, [flat] * 3, flat_exposure_s=1.0)
+    good = np.ones(SHAPE, bool)
+    good[HOT] = False
+    assert made.response[good] == pytest.approx(lamp[good] / lamp[good].mean(), rel=1e-5)
+    assert np.isnan(made.response[HOT])
 
 
 def test_a_scaled_dark_is_taken_off_the_flats_too():
@@ -195,8 +219,10 @@ def test_a_scaled_dark_is_taken_off_the_flats_too():
 
 
 def test_exposures_that_differ_by_a_header_s_rounding_are_one():
-    made = make_calibration({0.0332: [np.ones(SHAPE)]})
+    made = make_calibration({0.0332: [np.full(SHAPE, 1000.0)]}, scale_darks=True)
     assert made.dark_for(0.03325) is made.darks[0]
+    assert (calibrate(np.full(SHAPE, 1000.0), 0.03325, made) == 0).all()  # it is not scaled
+    made = make_calibration({0.0332: [np.ones(SHAPE)]})
     with pytest.raises(FrameError, match=r"no dark of 0\.034 s"):
         made.dark_for(0.034)
     with pytest.raises(FrameError, match=r"no dark of unknown exposure; there are darks of 0\.0332 s"):

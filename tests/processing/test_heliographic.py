@@ -11,6 +11,7 @@ import sunpy.map
 from astropy.coordinates import SkyCoord
 from sunpy.coordinates import Heliocentric, HeliographicCarrington, Helioprojective
 
+from processing import heliographic
 from processing.errors import FrameError, ParameterError
 from processing.fits import PatchFrame, read_sequence_frame, write_sequence_frame
 from processing.geometry import CeaGeometry
@@ -251,6 +252,29 @@ def test_the_pixel_is_the_images_own_rounded(pixel, step):
     found = step_of(map_of(np.zeros((8, 8)), Pointing(UTC, pixel)))
     assert found == step
     assert found / (pixel / 3600 * 213.8) == pytest.approx(1, abs=0.125)
+
+
+def test_the_pixel_is_that_of_the_surface_not_of_the_suns_middle():
+    """Which is further away by half a percent: 0.0324 degrees at disk centre by sunpy, and 0.0326 of it."""
+    observed = map_of(np.zeros((8, 8)), Pointing(UTC, 0.536))
+    one, other = (
+        carrington(observed, np.array([tx]), np.array([0.0])).lon.to_value(u.deg)[0] for tx in (-0.268, 0.268)
+    )
+    assert other - one == pytest.approx(0.0324, abs=5e-5)
+    assert step_of(observed) == 0.03  # and not 0.035
+
+
+@pytest.mark.parametrize(("width", "n_pixels"), [(0.27, 9), (0.9, 30), (0.91, 31)])
+def test_a_box_of_whole_pixels_has_no_more(width, n_pixels):
+    observed = map_of(np.zeros((8, 8)), Pointing(UTC, 0.504))
+    assert box_around(observed, width_deg=width, height_deg=0.27).shape == (9, n_pixels)
+
+
+def test_the_outer_half_of_the_outermost_pixels_is_in_the_image():
+    places = np.array([-0.6, -0.4, 2.0, 4.4, 4.6])
+    for row, col in ((places, np.full(5, 2.0)), (np.full(5, 2.0), places)):
+        found = heliographic._sampled(np.full((5, 5), 7.0), row, col)
+        np.testing.assert_allclose(found, [np.nan, 7, 7, 7, np.nan])
 
 
 def test_upward_is_the_position_angle():

@@ -95,10 +95,26 @@ def test_the_limb_cuts_what_lies_beyond(degrees, n_points, words):
         assert np.hypot(*np.array(place.outline).T).max() <= 1 + 1e-5
 
 
+@pytest.mark.parametrize(("degrees", "is_seen"), [(89.6, True), (89.85, False)])
+def test_the_limb_is_nearer_than_a_quarter_turn(degrees, is_seen):
+    """From 1.016 au it is at arccos(R / D) = 89.738 degrees from disk centre, and not at 90."""
+    assert np.degrees(np.arccos(WEST.rsun_ref / WEST.dsun_obs)) == pytest.approx(89.738, abs=1e-3)
+    equator = replace(WEST, crpix1=2.0, crpix2=2.0, crval1=degrees, crval2=0.0, crln_obs=0.0, crlt_obs=0.0)
+    place = disk_place(equator, (3, 3))
+    assert place is not None
+    assert bool(place.outline) == is_seen
+
+
+def test_a_meridian_behind_the_limb_is_not_drawn():
+    """At B0 0.2 the northern halves of 90 E and 90 W are before the plane of the Sun's middle, and not seen."""
+    assert len(graticule(0.2)) == 5 + 5
+
+
 def test_what_is_cut_off_is_the_area_that_is_not_seen():
     """Pixels that are seen, each with its area times mu, make the outline's area."""
-    for degrees in (0, 60, 66, 70):
-        geometry = turned(degrees)
+    equator = replace(WEST, crval2=0.0, crlt_obs=0.0)  # where position angles pass from 180 to -180 degrees
+    east = [replace(equator, crln_obs=equator.crval1 + degrees) for degrees in (78, 84, 87)]
+    for geometry in [*map(turned, (0, 60, 66, 70)), *east]:
         mu = geometry.mu_map(SHAPE)
         seen = np.nansum(mu) * geometry.pixel_area_mm2 / (696.0**2)
         place = disk_place(geometry, SHAPE)

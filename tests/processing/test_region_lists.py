@@ -395,3 +395,7 @@ def test_the_real_list_of_the_pore_observer():
         assert line.harpnums == tuple(harpnum for harpnum, region in pairs if region == line.noaa_ar)
     first, last = t_rec_range(lines[0].first, lines[0].last)
     assert (first, last) == (parse_t_rec("2010.05.01_00:00:00_TAI"), parse_t_rec("2010.05.06_23:48:00_TAI"))
+
+
+def test_a_span_of_one_slot_is_not_empty():
+    assert t_rec_range(*read_span("2011-02-15T00:12TAI", "2011-02-15T00:12TAI"))[0] is not None

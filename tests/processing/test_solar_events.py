@@ -1,4 +1,4 @@
-"""Events as HEK lists them: what is read of a row, which detections are one flare, which are a patch's."""
+"""Events as HEK lists them: what is read of a row, and which are a patch's."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,41 +23,8 @@ from processing.solar_events import (
     one_per_flare,
     pieces_of,
 )
+from tests.processing.hek_rows import DAY, SOLARSOFT, SPOT, SWPC, flare
 from tests.real_data import needs_real_data, real_frame
-
-DAY = datetime(2011, 2, 15)
-# The X2.2 flare of AR 11158 as SWPC, SolarSoft and the trigger of AIA's flare detective have it in HEK: SWPC's
-# has no place, SolarSoft's number has four digits.
-SWPC = {
-    "event_type": "FL", "kb_archivid": "ivo://helio-informatics.org/FL_SECstandard_20110310_1", "frm_name": "SWPC",
-    "event_starttime": "2011-02-15T01:44:00", "event_peaktime": "2011-02-15T01:56:00",
-    "event_endtime": "2011-02-15T02:06:00", "fl_goescls": "X2.2", "ar_noaanum": 11158, "hgs_x": 0.0, "hgs_y": 0.0,
-    "hpc_x": 0.0, "hpc_y": 0.0,
-}  # fmt: skip
-SOLARSOFT = {
-    **SWPC, "kb_archivid": "ivo://helio-informatics.org/FL_SSWLatestEvents_20110215_1", "frm_name": "SSW Latest Events",
-    "ar_noaanum": 1158, "hgs_x": 12.0, "hgs_y": -21.0, "hpc_x": 190.1, "hpc_y": -234.6,
-}  # fmt: skip
-DETECTIVE = {
-    "event_type": "FL", "frm_name": "Flare Detective - Trigger Module", "event_starttime": "2011-02-15T01:46:38",
-    "kb_archivid": "ivo://helio-informatics.org/FL_FlareDetective-TriggerModule_20110215_1_2011-02-15T01:46:38.120_1",
-    "event_peaktime": "2011-02-15T01:53:14", "event_endtime": "2011-02-15T02:12:02", "fl_goescls": "",
-    "ar_noaanum": None, "hgs_x": 13.2, "hgs_y": -20.2, "hpc_x": 211.2, "hpc_y": -220.8,
-}  # fmt: skip
-SPOT = {
-    "event_type": "SS", "frm_name": "EGSO_SFC", "kb_archivid": "ivo://helio-informatics.org/SS_EGSO_SFC_20110215_1_3",
-    "event_starttime": "2011-02-15T01:36:07", "event_endtime": "2011-02-15T07:36:07", "event_peaktime": "",
-    "area_atdiskcenter": 304370000.0, "area_unit": "km2", "hgs_x": 9.6, "hgs_y": -20.1, "ar_noaanum": None,
-}  # fmt: skip
-
-
-def flare(start: int, peak: int, end: int, **changes) -> SolarEvent:
-    """A flare in minutes of the day."""
-    times = (DAY + timedelta(minutes=minute) for minute in (start, peak, end))
-    begin, maximum, over = times
-    event = SolarEvent(f"key {start} {peak} {end}", "FL", begin, maximum, over, "somebody")
-    return replace(event, **changes)
-
 
 # -- Rows ------------------------------------------------------------------------------------------
 
@@ -121,65 +88,31 @@ def test_no_row_is_too_odd(rows):
 @pytest.mark.parametrize(
     ("goes_class", "level"),
     [("A1.0", 0), ("B1.0", 1), ("C1.0", 2), ("M1.0", 3), ("X1.0", 4), ("X10", 5), ("X2.2", 4.342), ("", None),
-     ("Q1", None), ("X", None), ("C0.0", None), ("Xnan", None)],
+     ("Q1", None), ("X", None), ("C0.0", None), ("Xnan", None), ("M1.234567890123", None), ("C1_0", None),
+     ("M\u0661", None), ("X1e1", None), ("X+2", None), ("X28.0", 5.447)],
 )  # fmt: skip
 def test_a_goes_class_is_a_logarithm_of_the_flux(goes_class, level):
     assert goes_level(goes_class) == (None if level is None else pytest.approx(level, abs=1e-3))
 
 
-# -- One of several detections -----------------------------------------------------------------------
+def test_no_text_or_number_is_more_than_a_database_holds():
+    changes = {"kb_archivid": "ivo://" + 400 * "k", "frm_name": "SW\0PC\ud800 " + 300 * "n", "ar_noaanum": 3e9}
+    (event,) = events_of([{**SWPC, **changes, "fl_goescls": "M1.234567890123"}])
+    assert event.key == "ivo://" + 294 * "k"
+    assert event.finder == "SWPC " + 195 * "n"
+    assert (event.goes_class, event.noaa_ar) == ("", None)
+    assert events_of([{**SWPC, "frm_name": "\0"}])[0].finder == "unknown"
+    assert len(events_of([{**SWPC, "kb_archivid": 300 * "k" + end} for end in "ab"])) == 1  # one name, one event
 
 
-def test_of_three_detections_swpcs_is_kept_with_the_place_of_another():
-    (kept,) = one_per_flare(events_of([DETECTIVE, SOLARSOFT, SWPC]))
-    assert (kept.key, kept.finder, kept.goes_class) == (SWPC["kb_archivid"], "SWPC", "X2.2")
-    assert (kept.lon_deg, kept.lat_deg, kept.tx) == (12.0, -21.0, 190.1)
-    assert kept.others == ("SSW Latest Events", "Flare Detective - Trigger Module")
+@pytest.mark.parametrize("area", [0, -3e8, 1e306], ids=["none", "negative", "beyond all numbers"])
+def test_an_area_that_is_none_is_none(area):
+    assert events_of([{**SPOT, "area_atdiskcenter": area, "area_unit": "mm2"}])[0].area_msh is None
 
 
-@pytest.mark.parametrize(
-    ("other", "n_kept"),
-    [
-        (flare(11, 14, 19), 1),
-        (flare(31, 35, 40), 2),
-        (flare(10, 27, 40), 2),
-        (flare(11, 14, 19, lon_deg=-40.0, lat_deg=12.0), 2),
-        (flare(11, 14, 19, lon_deg=20.0, lat_deg=-15.0), 1),
-        (flare(11, 14, 19, noaa_ar=11161), 2),
-        (flare(11, 14, 19, finder="SWPC", goes_class="C3.0"), 2),
-    ],
-    ids=["the same", "later", "a later maximum", "elsewhere", "near", "another region", "another of SWPC's"],
-)
-def test_what_is_one_flare(other, n_kept):
-    swpc = flare(10, 15, 20, finder="SWPC", goes_class="M1.0", lon_deg=12.0, lat_deg=-20.0, noaa_ar=11158)
-    assert len(one_per_flare([other, swpc])) == n_kept
-
-
-def test_a_row_of_flares_does_not_become_one():
-    """Each meets the next within ten minutes; the classed ones are kept apart, the others join the first that fits."""
-    events = [flare(8 * n, 8 * n + 4, 8 * n + 9, finder="SWPC", goes_class="C1.0") for n in range(5)]
-    events += [flare(8 * n + 1, 8 * n + 5, 8 * n + 9) for n in range(5)]
-    kept = one_per_flare(events)
-    assert [event.finder for event in kept] == ["SWPC"] * 5
-    assert sum(len(event.others) for event in kept) == 5
-
-
-def test_other_kinds_are_all_kept():
-    spots = [{**SPOT, "kb_archivid": f"spot {n}"} for n in range(3)]
-    assert len(one_per_flare(events_of([*spots, {**SPOT, "event_type": "EF", "kb_archivid": "flux"}]))) == 4
-
-
-@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 30), st.integers(0, 30), st.booleans()), max_size=12))
-def test_no_detection_is_lost_and_the_order_of_the_answer_does_not_matter(made):
-    events = [
-        flare(start, start + rise, start + rise + fall, key=f"{n}", finder="SWPC" if classed else f"method {n % 2}",
-              goes_class="C1.0" if classed else "")
-        for n, (start, rise, fall, classed) in enumerate(made)
-    ]  # fmt: skip
-    kept = one_per_flare(events)
-    assert len(kept) + sum(len(event.others) for event in kept) == len(events)
-    assert kept == one_per_flare(events[::-1])
-    assert sum(event.finder == "SWPC" for event in kept) == sum(classed for *_, classed in made)
+@pytest.mark.parametrize(("lon", "lat"), [(181.0, 10.0), (10.0, -91.0)])
+def test_a_place_that_is_not_on_the_sun_is_none(lon, lat):
+    assert events_of([{**SOLARSOFT, "hgs_x": lon, "hgs_y": lat}])[0].lon_deg is None
 
 
 # -- Those of a patch ------------------------------------------------------------------------------
@@ -229,6 +162,21 @@ def test_time_reaches_half_a_day_beyond_the_frames(hours, mine):
     """The place goes with the Sun meanwhile: half a degree west an hour."""
     event = at_place(13.2 + 0.55 * hours, -21.0, 120 + 60 * hours)
     assert bool(events_at([event], [PATCH])) == mine
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "mine"), [(-13, -12.5, False), (-13, -11, True), (11, 13, True), (12.5, 13, False)]
+)
+def test_what_began_before_or_ended_after_that_is_its_too(start, end, mine):
+    event = flare(*(int(120 + 60 * hours) for hours in (start, start, end)), noaa_ar=11158)
+    assert bool(events_at([event], [PATCH], noaa_ars=[11158])) == mine
+
+
+def test_the_patch_is_as_it_was_at_the_nearest_frame():
+    later = PATCH.at + timedelta(hours=24)
+    small = PatchMoment(later, replace(PATCH.geometry, crln_obs=PATCH.geometry.crln_obs - 13.2), (10, 10))
+    assert events_at([at_place(14.0, -21.0, 240)], [PATCH, small])
+    assert not events_at([at_place(26.0, -21.0, 120 + 1200)], [PATCH, small])
 
 
 def test_a_place_goes_west_with_the_patch():

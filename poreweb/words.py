@@ -1,4 +1,9 @@
-"""Expected errors as people read them."""
+"""Numbers and errors as people read them."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted, as "1 frame" or "1,200 frames"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def sentence(problem: object) -> str:

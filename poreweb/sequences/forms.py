@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -131,7 +131,8 @@ class SequenceForm(FilesForm):
         first: datetime | None = self.cleaned_data["first"]
         if first is None:
             return None
-        first = first.replace(tzinfo=None)  # Django takes what was typed for UTC, which it may not be
+        # Django takes what was typed without a zone for UTC, which it may not be
+        first = first.astimezone(UTC).replace(tzinfo=None)
         if first < EARLIEST:
             raise forms.ValidationError(f"Times before {EARLIEST:%Y-%m-%d} are not read.")
         if first > timezone.now().replace(tzinfo=None) + timedelta(days=1):

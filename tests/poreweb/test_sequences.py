@@ -169,6 +169,20 @@ def test_what_is_no_light_is_missing_and_a_bad_frame_left_out(made, as_alice):
     assert [len(gap) for gap in sequence.patch.gaps()] == [2]
 
 
+@pytest.mark.parametrize(
+    ("typed", "scale", "t_rec"),
+    [
+        ("2013-06-01T00:00", "utc", "2013.06.01_00:00:35_TAI"),
+        ("2013-06-01T00:00", "tai", "2013.06.01_00:00:00_TAI"),
+        ("2013-06-01T02:00:00+02:00", "utc", "2013.06.01_00:00:35_TAI"),
+        ("2013-06-01T00:00:00Z", "utc", "2013.06.01_00:00:35_TAI"),
+    ],
+)
+def test_the_first_time_is_of_the_scale_and_zone_that_are_said(typed, scale, t_rec, made):
+    sequence = made(file("cube.fits", sun(1)), first=typed, time_scale=scale, cadence_s=None)
+    assert sequence.first == t_rec
+
+
 def test_times_of_before_1993_and_one_frame(made):
     sequence = made(file("old.fits", sun(1)[0]), first="1988-08-01T12:00:00", time_scale="tai", cadence_s=None)
     assert sequence.patch.frames.get().t_rec == "1988.08.01_12:00:00_TAI"

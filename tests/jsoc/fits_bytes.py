@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from astropy.io import fits
 
 BLOCK, CARD = 2880, 80
+ALL_ONES = 2**32 - 1
 # The cards that an as-is file has: those of the array and of its compression, and nothing about the Sun.
 _STRUCTURE = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|BLANK|BSCALE|BZERO|TFIELDS|T(TYPE|FORM)\d+|"
@@ -115,7 +117,11 @@ def rice_rows(images: np.ndarray) -> list[list[bytes]]:
 
 
 def rice_file(rows: list[bytes], nx: int, cards: Mapping[str, Any], *, bitpix: int) -> bytes:
-    """A file as JSOC exports it: an empty first HDU, the image RICE-compressed row by row in the second."""
+    """
+    A file as JSOC exports it: an empty first HDU, the image RICE-compressed row by row in the second.
+
+    The second has its CHECKSUM and DATASUM, the first has none.
+    """
     heap = b"".join(rows)
     sizes = np.array([len(row) for row in rows])
     table = np.stack([sizes, np.cumsum(sizes) - sizes], axis=1).astype(">i4").tobytes()
@@ -126,4 +132,16 @@ def rice_file(rows: list[bytes], nx: int, cards: Mapping[str, Any], *, bitpix: i
         "ZCMPTYPE": "RICE_1", "ZNAME1": "BLOCKSIZE", "ZVAL1": 32, "ZNAME2": "BYTEPIX", "ZVAL2": abs(bitpix) // 8,
     }  # fmt: skip
     empty = header_of({"SIMPLE": True, "BITPIX": 16, "NAXIS": 0, "EXTEND": True})
-    return empty + header_of({**structure, **cards}) + padded(table + heap)
+    data = padded(table + heap)
+    told = {**structure, **cards, "CHECKSUM": "0" * 16, "DATASUM": str(_sum_of(data))}
+    header = header_of(told)
+    told["CHECKSUM"] = fits.PrimaryHDU()._char_encode(np.uint32(ALL_ONES - _sum_of(header + data)))
+    return empty + header_of(told) + data
+
+
+def _sum_of(block: bytes) -> int:
+    """The words of 32 bits added with the carries put back (FITS standard 4.0, appendix J)."""
+    total = sum(struct.unpack(f">{len(block) // 4}I", block))
+    while total > ALL_ONES:
+        total = (total & ALL_ONES) + (total >> 32)
+    return total

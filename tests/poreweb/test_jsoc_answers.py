@@ -1,13 +1,17 @@
 """What is read out of JSOC's answers: values, segments, days, and which refusal asks for fewer records."""
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from astropy.io import fits
 from django.conf import LazySettings
 
 from poreweb.acquire import jsoc as asking
 from poreweb.acquire.jsoc import Answer, BusyError, TooBigError
+from processing.checksums import check_sums
+from processing.errors import FitsError
 from tests.jsoc import JsocStandIn, small_archive
 from tests.jsoc.asking import ADDRESS, ONE, SERIES
 from tests.jsoc.asking import request as requested
@@ -121,3 +125,23 @@ def test_one_that_is_not_made_or_not_known_has_no_packing_list(jsoc: JsocStandIn
     for kind in ("500", "html", "drop"):
         jsoc.faults.add(kind, "info")
         assert asking.packing_list(stuck) is None
+
+
+# -- Its files are such as JSOC's ------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")  # of a bare nan, as JSOC has
+def test_each_file_has_the_checksums_of_its_bytes():
+    """As those of JSOC have: in the second HDU, and none in the empty first."""
+    for record in small_archive(2, shape=(8, 8)).records():
+        for segment, file in record.files.items():
+            with fits.open(io.BytesIO(file), disable_image_compression=True) as hdus:
+                assert "DATASUM" not in hdus[0].header
+                assert hdus[1].verify_datasum() == 1
+                begin = hdus.fileinfo(1)["hdrLoc"]
+            check_sums(file, segment)
+            for place in (begin + 2000, len(file) - 1):  # a header of blanks there, and the fill behind the data
+                changed = bytearray(file)
+                changed[place] ^= 1
+                with pytest.raises(FitsError, match=r"do(es)? not add up"):
+                    check_sums(bytes(changed), segment)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from django.db.models import Model
 from django.forms.models import model_to_dict
 from django.test import Client, override_settings
 from django.utils.module_loading import import_string
+from rest_framework.test import APIClient
 
 from poreweb.exports.models import Export
 from poreweb.observations import actions as observations
@@ -31,6 +32,8 @@ from poreweb.tracks import actions as tracks
 from poreweb.tracks.models import Alternative, Batch, Event, Feature, Link, Run, RunLog, Segmentation, Track
 from processing.parameters import ChainParameters
 from processing.synthetic import SimulationParameters, write_simulation
+from tests.jsoc import Archive, JsocStandIn
+from tests.poreweb.api_client import client_of
 
 # The smallest maps that can be simulated, and just enough frames for a merger and a flicker.
 SIMULATION = SimulationParameters(n_frames=11, shape=(64, 64), n_pores=2, n_mergers=1, n_splits=0, n_flickers=1)
@@ -150,6 +153,29 @@ def sign_in(team: Team) -> Callable[[str], Client]:
 @pytest.fixture
 def as_alice(sign_in: Callable[[str], Client]) -> Client:
     return sign_in("alice")
+
+
+@pytest.fixture
+def api(team: Team) -> Callable[[str], APIClient]:
+    """A client of the API of that member's own."""
+    return client_of
+
+
+@pytest.fixture
+def alice_api(team: Team) -> APIClient:
+    return client_of("alice")
+
+
+# -- Another server --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
+    """A stand-in for JSOC that has the module's archive and never waits."""
+    with JsocStandIn(archive, delay_s=0) as stand_in:
+        settings.JSOC_URL = f"{stand_in.address}/"
+        settings.VAR_DIR, settings.MIN_FREE_MB, settings.JSOC_PACE_S = tmp_path / "var", 0, 1
+        yield stand_in
 
 
 # -- Files ---------------------------------------------------------------------------------------

@@ -1,13 +1,10 @@
 """Troubles of this site's own database, disk and queue: those that pass cost time, and bugs are told."""
 
 import errno
-from collections.abc import Iterator
 from copy import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from rq.timeouts import JobTimeoutException
@@ -24,14 +21,6 @@ from tests.poreweb.acquiring import assert_held, pass_time, previewed, words
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return small_archive(2, shape=(8, 8))
-
-
-@pytest.fixture
-def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
-    with JsocStandIn(archive, delay_s=0) as stand_in:
-        settings.JSOC_URL, settings.JSOC_PACE_S = f"{stand_in.address}/", 1
-        settings.VAR_DIR, settings.MIN_FREE_MB = tmp_path / "var", 0
-        yield stand_in
 
 
 @pytest.fixture

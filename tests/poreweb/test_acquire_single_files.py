@@ -1,6 +1,6 @@
 """Records on tape, files that are not there or stay damaged: each costs its own record something, and no other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,6 @@ T_RECS = [f"2011.02.15_00:{minute:02d}:00_TAI" for minute in (0, 12, 24, 36)]
 @pytest.fixture
 def archive() -> Archive:
     return small_archive(N_RECORDS, shape=SHAPE)
-
-
-@pytest.fixture
-def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
-    with JsocStandIn(archive, delay_s=0) as stand_in:
-        settings.JSOC_URL, settings.JSOC_PACE_S = f"{stand_in.address}/", 1
-        settings.VAR_DIR, settings.MIN_FREE_MB = tmp_path / "var", 0
-        yield stand_in
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,16 +11,15 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
-from rest_framework.test import APIClient
 
 from poreweb.acquire.models import Acquisition, Watch
 from poreweb.api.schema import LEADS, described
-from poreweb.people.models import Invitation, Team
+from poreweb.people.models import Invitation
 from poreweb.releases.actions import want_publication
 from poreweb.review.models import Standing, Verdict
 from poreweb.tracks.models import Event
 from processing.certainty import doubt
-from tests.poreweb.api_client import client_of, with_token
+from tests.poreweb.api_client import with_token
 from tests.poreweb.sequencing import make_sequence
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -35,16 +33,6 @@ OPERATIONS = [
 ACCEPT = {"choice": "accept", "version": 0}
 ONLY_LEADS = "Only a lead of Team A may do this."
 ANY_LEAD = "The list is common to all teams, and only a lead of one of them may change it."
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from poreweb.work.tasks import dispatch_due
 from processing.timekeys import parse_t_rec
 from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.poreweb.acquiring import EMAIL, acquired, assert_held, pass_time, previewed
-from tests.poreweb.api_client import client_of, refused
+from tests.poreweb.api_client import refused
 
 N_RECORDS = 3
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -36,24 +35,6 @@ PREVIEWS, NRT = "/api/v1/teams/1/previews/", "hmi.sharp_cea_720s_nrt"
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return small_archive(N_RECORDS)
-
-
-@pytest.fixture
-def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
-    with JsocStandIn(archive, delay_s=0) as stand_in:
-        settings.JSOC_URL = f"{stand_in.address}/"
-        settings.VAR_DIR, settings.MIN_FREE_MB, settings.JSOC_PACE_S = tmp_path / "var", 0, 1
-        yield stand_in
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
 
 
 def test_a_preview_is_made_ordered_and_followed(

@@ -1,9 +1,7 @@
 """The REST API of what else is known of a patch: SHARP keywords, solar events, its series and name."""
 
 import io
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from processing.sharp_keywords import SHARP_KEYWORDS
 from processing.timekeys import parse_t_rec
 from tests.jsoc import Archive, JsocStandIn, small_archive
 from tests.poreweb.acquiring import acquired
-from tests.poreweb.api_client import client_of, refused
+from tests.poreweb.api_client import refused
 
 N_RECORDS = 3
 NRT = "hmi.sharp_cea_720s_nrt"
@@ -29,24 +27,6 @@ NRT = "hmi.sharp_cea_720s_nrt"
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return small_archive(N_RECORDS)
-
-
-@pytest.fixture
-def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
-    with JsocStandIn(archive, delay_s=0) as stand_in:
-        settings.JSOC_URL = f"{stand_in.address}/"
-        settings.VAR_DIR, settings.MIN_FREE_MB, settings.JSOC_PACE_S = tmp_path / "var", 0, 1
-        yield stand_in
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
 
 
 def test_sharp_keywords_are_those_of_the_headers(

@@ -1,28 +1,11 @@
 """The REST API: verdicts, steps back and forth, whole tracks, and what is carried over."""
 
-from collections.abc import Callable
-
-import pytest
-from rest_framework.test import APIClient
-
-from poreweb.people.models import Team
 from poreweb.review.actions import give_verdict
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Act, Settlement, Verdict
 from poreweb.tracks.models import Event
-from tests.poreweb.api_client import client_of
 
 ACCEPT = {"choice": "accept", "version": 0}
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
 
 
 def test_a_verdict_is_stored_as_from_the_page(alice_api, alice, event):

@@ -32,11 +32,6 @@ SAID = {"name": "AR 11757", "pixel_scale": 0.504, "first_t_rec": "2013-06-01T00:
 
 
 @pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
-
-
-@pytest.fixture
 def made(alice_api: APIClient, queues: Any) -> Callable[..., str]:
     """The address of a sequence that was sent and read."""
 

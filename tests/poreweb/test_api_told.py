@@ -1,29 +1,16 @@
 """The REST API: what it tells of events, features and lists, and what it keeps to itself."""
 
 import json
-from collections.abc import Callable
 
 import pytest
-from rest_framework.test import APIClient
 
 from poreweb.people.models import Team
 from poreweb.review.actions import give_verdict, settle
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import Assignment, GoldEvent
 from poreweb.tracks.models import Event
-from tests.poreweb.api_client import client_of
 
 ACCEPT = {"choice": "accept", "version": 0}
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
 
 
 def test_the_queue_is_that_of_the_page(alice_api, as_alice, run):

@@ -28,11 +28,6 @@ SEND, RECORDS = "/api/v1/teams/1/sequences/", "/api/v1/teams/1/ingests/"
 FIRST = "2013.06.01_00:00:35_TAI"  # midnight of UTC
 
 
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
-
-
 def test_records_are_sent_and_read(alice_api: APIClient, fits_files: list[Path], queues: Any):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:

@@ -1,6 +1,5 @@
 """The REST API of what is looked at again and again: watches, and JSOC's list of HARPs and NOAA regions."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from poreweb.acquire import noaa
 from poreweb.acquire.models import Acquisition, Watch
 from poreweb.people.models import Team
 from tests.jsoc import Archive, JsocStandIn, small_archive
-from tests.poreweb.api_client import client_of, refused
+from tests.poreweb.api_client import refused
 
 N_RECORDS = 3
 NRT = "hmi.sharp_cea_720s_nrt"
@@ -21,24 +20,6 @@ NRT = "hmi.sharp_cea_720s_nrt"
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return small_archive(N_RECORDS)
-
-
-@pytest.fixture
-def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
-    with JsocStandIn(archive, delay_s=0) as stand_in:
-        settings.JSOC_URL = f"{stand_in.address}/"
-        settings.VAR_DIR, settings.MIN_FREE_MB, settings.JSOC_PACE_S = tmp_path / "var", 0, 1
-        yield stand_in
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
 
 
 # -- Watches -----------------------------------------------------------------------------------------

@@ -1,29 +1,16 @@
 """The REST API: runs, files, releases, comments, teams, assignments and gold events."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from django.test import Client
 from knox.models import AuthToken
-from rest_framework.test import APIClient
 
 from poreweb.people.models import Team
 from poreweb.review.actions import give_verdict
 from poreweb.review.judgement import Judgement
 from poreweb.review.models import GoldEvent
 from poreweb.tracks.models import Event, Run
-from tests.poreweb.api_client import client_of, with_token
-
-
-@pytest.fixture
-def api(team: Team) -> Callable[[str], APIClient]:
-    return client_of
-
-
-@pytest.fixture
-def alice_api(team: Team) -> APIClient:
-    return client_of("alice")
+from tests.poreweb.api_client import with_token
 
 
 def test_a_run_is_started_with_what_differs(alice_api, run):

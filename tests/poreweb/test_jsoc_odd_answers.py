@@ -1,12 +1,10 @@
 """Answers of JSOC that nobody would expect: they cost tries and time, never a record, and they come to an end."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.contrib.auth.models import User
 
 from poreweb.acquire import actions, fetch, reading
@@ -23,14 +21,6 @@ SEGMENTS = ("continuum", "Br")
 @pytest.fixture(scope="module")
 def archive() -> Archive:
     return small_archive(3, shape=(16, 16))
-
-
-@pytest.fixture
-def jsoc(archive: Archive, settings: LazySettings, tmp_path: Path) -> Iterator[JsocStandIn]:
-    with JsocStandIn(archive, delay_s=0) as stand_in:
-        settings.JSOC_URL, settings.JSOC_PACE_S = f"{stand_in.address}/", 1
-        settings.VAR_DIR, settings.MIN_FREE_MB = tmp_path / "var", 0
-        yield stand_in
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from poreweb.acquire.models import Acquisition, AcquisitionLog, ExportRequest, W
 from poreweb.acquire.parts import forget_parts
 from poreweb.acquire.planning import look_what_is_held
 from poreweb.acquire.wanted import Wanted
-from poreweb.observations.models import Ingest, RawFile
+from poreweb.observations.actions import close_delivery
+from poreweb.observations.models import Ingest
 from poreweb.people.models import Team
 from poreweb.tracks.incoming import process_new_frames
 from poreweb.words import counted
@@ -252,22 +253,10 @@ def close(acquisition: Acquisition) -> None:
     exports = acquisition.exports.filter(state__in=ExportRequest.OPEN)
     exports.update(state=ExportRequest.State.ABANDONED)
     forget_parts(acquisition)
-    _close_delivery(acquisition)
+    if acquisition.ingest is not None and acquisition.ingest.state != Ingest.State.DONE:
+        close_delivery(acquisition.ingest)
     if acquisition.run_after and acquisition.patch and acquisition.state != Task.State.CANCELLED:
         process_new_frames(acquisition.patch, user=acquisition.user)  # which leaves alone what a run has seen
-
-
-def _close_delivery(acquisition: Acquisition) -> None:
-    ingest = acquisition.ingest
-    if ingest is None or ingest.state == Ingest.State.DONE:
-        return
-    files = RawFile.objects.filter(ingest=ingest)
-    ingest.n_new, ingest.n_conflict = files.filter(conflict=False).count(), files.filter(conflict=True).count()
-    ingest.n_read = ingest.n_new + ingest.n_conflict
-    ingest.state, ingest.error, ingest.finished_at = Ingest.State.DONE, "", timezone.now()
-    ingest.save()
-    ingest.patches.set(files.values_list("frame__patch", flat=True).distinct())
-    ingest.when_done()
 
 
 def backoff_s(troubles: int) -> float:

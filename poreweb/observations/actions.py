@@ -9,6 +9,7 @@ import numpy as np
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.utils import timezone
 
 from poreweb import storage
 from poreweb.observations import archive
@@ -166,3 +167,19 @@ def save_report(ingest: Ingest, report: IngestReport) -> None:
     ingest.report = report.lines
     ingest.save(update_fields=["n_read", "n_new", "n_duplicate", "n_conflict", "n_refused", "report"])
     ingest.patches.set(report.patch_ids)
+
+
+def close_delivery(ingest: Ingest, *, patch: Patch | None = None) -> None:
+    """
+    Close a delivery whose files were fetched or made here, and tell who wants to hear of it.
+
+    It is of ``patch``, also where that held all of it before; without one, of those that its
+    files are of. Called in the transaction that ends what brought it.
+    """
+    files = RawFile.objects.filter(ingest=ingest)
+    ingest.n_new, ingest.n_conflict = files.filter(conflict=False).count(), files.filter(conflict=True).count()
+    ingest.n_read = ingest.n_new + ingest.n_conflict
+    ingest.state, ingest.error, ingest.finished_at = Ingest.State.DONE, "", timezone.now()
+    ingest.save()
+    ingest.patches.set([patch] if patch else files.values_list("frame__patch", flat=True).distinct())
+    ingest.when_done()

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from poreweb import storage
 from poreweb.observations import archive
-from poreweb.observations.models import Ingest, RawFile
+from poreweb.observations.actions import close_delivery
+from poreweb.observations.models import Ingest
 from poreweb.people.models import Team
 from poreweb.sequences.models import Sequence, SourceFile
 from poreweb.tracks.actions import start_run
@@ -195,14 +196,8 @@ def close(sequence: Sequence) -> None:
     ingest, patch = sequence.ingest, sequence.patch
     if ingest is None or patch is None:
         return
-    files = RawFile.objects.filter(ingest=ingest)
-    ingest.n_new, ingest.n_conflict = files.filter(conflict=False).count(), files.filter(conflict=True).count()
-    ingest.n_read = ingest.n_new + ingest.n_conflict
-    ingest.state, ingest.error, ingest.finished_at = Ingest.State.DONE, "", timezone.now()
     ingest.report = sequence.report
-    ingest.save()
-    ingest.patches.set([patch])
-    ingest.when_done()
+    close_delivery(ingest, patch=patch)
     if not sequence.run_after:
         return
     if patch.runs.exists():
